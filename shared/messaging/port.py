@@ -1,0 +1,58 @@
+"""What a client of the broker must be able to do; `tests/transports` holds any implementation to it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from shared.messaging.errors import NotPublished
+from shared.messaging.messages import Incoming, Message
+from shared.messaging.topology import Topology
+
+
+class Subscription(Protocol):
+    """A consumer of one queue that comes back by itself after any cut of the connection."""
+
+    @property
+    def waiting(self) -> int:
+        """How many messages have arrived and wait to be taken (at most the prefetch)."""
+
+    async def take(self, at_most: int) -> list[Incoming]:
+        """Wait for the first message, then return all that wait, in order; empty once stopped."""
+
+    def holds(self, message: Incoming) -> bool:
+        """Whether we still hold the message; after a cut the broker gives it out again."""
+
+    async def ack_through(self, last: Incoming) -> bool:
+        """Acknowledge `last` and every message taken before it; False when they were lost to a cut."""
+
+    async def stop(self) -> None:
+        """Take no more; what was taken can still be acknowledged."""
+
+    async def close(self) -> None:
+        """Give back what is unacknowledged."""
+
+
+class Broker(Protocol):
+    """Publish, subscribe, declare, look."""
+
+    async def publish(self, message: Message, *, timeout_s: float | None = None) -> None:
+        """Return when the broker has taken responsibility; raise `NotPublished` or `BrokerUnreachable`."""
+
+    async def publish_many(
+        self, messages: Sequence[Message], *, timeout_s: float | None = None
+    ) -> list[NotPublished | None]:
+        """Publish all in one go; per message None when confirmed, else why not. Raises `BrokerUnreachable`."""
+
+    async def reply(self, to: Incoming, body: bytes) -> bool:
+        """Answer a request; False (and nothing sent) when its `reply_to` is not one we may write to."""
+
+    async def subscribe(self, queue: str, *, prefetch: int) -> Subscription:
+        """Start consuming the queue."""
+
+    async def declare(self, topology: Topology) -> None:
+        """Make the broker have it; raises `TopologyConflict` when it has something else of that name."""
+
+    async def depth(self, queue: str) -> int | None:
+        """How many messages are ready in the queue; None when there is no such queue."""
+
+    async def close(self) -> None:
+        """Give back what is unacknowledged and disconnect."""
