@@ -1,0 +1,1 @@
+"""Private PostgreSQL and RabbitMQ servers for `make run`, `make demo` and `make test`."""
