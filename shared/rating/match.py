@@ -1,0 +1,122 @@
+"""Which item prices a component: longest-prefix zone, most keys named, ties zone > tier > direction >
+hours.
+
+`candidates` lists, best first, the items whose zone, tier and direction fit; hours are judged per moment,
+since a call can run from one window into another (`stretches`).
+
+Decisions where the contract is silent:
+- A number has one zone, that of its longest prefix. An item for a shorter prefix's zone does not fit it.
+- An override that fits beats every book item, however many keys that names, at each moment it fits.
+- "The book names" a component when the book itself does: an override for one zone makes no other zone
+  unpriced.
+- A call that was priced when answered stays priced: in a moment where no item fits, the last one that did
+  goes on. (The gate let it start, so refusing to bill its end would only lose money.)
+- Two windows in different time zones that tie at a moment are decided by a fixed order, never by their
+  position.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import pairwise, product
+from typing import Final, NamedTuple
+
+from shared.rating.compiled import CompiledBook, Price, PriceIndex
+from shared.rating.hours import SECONDS_PER_DAY, at_epoch_micros, epoch_micros
+
+_MICROS: Final = 1_000_000
+_DAY_MICROS: Final = SECONDS_PER_DAY * _MICROS
+HORIZON_DAYS: Final = 4
+"""A call, its free and its minimum seconds and its last increment are one day each at most."""
+
+
+class Stretch(NamedTuple):
+    """From this whole second after answer on, this price."""
+
+    from_seconds: int
+    price: Price
+
+
+def candidates(
+    book: CompiledBook, item: str, zone: str | None, tier: str | None, direction: str | None
+) -> tuple[Price, ...]:
+    """Items whose zone, tier and direction fit, best first, up to the first that fits at any hour."""
+    found: list[Price] = []
+    for index in (book.overrides, book.prices):
+        for price in sorted(_fitting(index, item, zone, tier, direction), key=_order):
+            found.append(price)
+            if price.window is None:
+                return tuple(found)
+    return tuple(found)
+
+
+def _fitting(
+    index: PriceIndex, item: str, zone: str | None, tier: str | None, direction: str | None
+) -> Iterable[Price]:
+    by_keys = index.get(item)
+    if by_keys is None:
+        return
+    for keys in product({zone, None}, {tier, None}, {direction, None}):
+        yield from by_keys.get(keys, ())
+
+
+def _order(price: Price) -> tuple[object, ...]:
+    window = price.window
+    fixed = (window.timezone, window.days, window.from_second, window.to_second) if window else ()
+    return (*(-rank for rank in price.precedence), *fixed)
+
+
+def price_at(found: tuple[Price, ...], at: datetime) -> Price | None:
+    """The best candidate at one moment."""
+    for price in found:
+        if price.window is None or price.window.contains(at):
+            return price
+    return None
+
+
+def stretches(book: CompiledBook, found: tuple[Price, ...], at: datetime) -> tuple[Stretch, ...]:
+    """What prices each second of a call answered `at`: () when nothing fits then; the first stretch begins
+    at 0.
+    """
+    if not found:
+        return ()
+    if found[0].window is None:
+        return (Stretch(0, found[0]),)
+    start = epoch_micros(at)
+    opening: Price | None = None
+    later: list[Stretch] = []
+    for edge, price in _changes_from(book, found, start // _DAY_MICROS):
+        if edge <= start:
+            opening = price
+        elif price is not None:
+            later.append(Stretch(-(-(edge - start) // _MICROS), price))
+    if opening is None:
+        return ()
+    return (Stretch(0, opening), *_without_repeats(opening, later))
+
+
+def _without_repeats(opening: Price, later: list[Stretch]) -> Iterable[Stretch]:
+    prices = [opening, *(stretch.price for stretch in later)]
+    return (
+        stretch for stretch, (before, now) in zip(later, pairwise(prices), strict=True) if before is not now
+    )
+
+
+def _changes_from(
+    book: CompiledBook, found: tuple[Price, ...], day: int
+) -> tuple[tuple[int, Price | None], ...]:
+    """(epoch micros, best candidate from then on) over a UTC day and HORIZON_DAYS after it; cached per day."""
+    key = ("changes", found, day)
+    cached = book.cache.get(key)
+    if cached is None:
+        cached = _changes(found, at_epoch_micros(day * _DAY_MICROS))
+        book.remember(key, cached)
+    assert isinstance(cached, tuple)
+    return cached
+
+
+def _changes(found: tuple[Price, ...], start: datetime) -> tuple[tuple[int, Price | None], ...]:
+    end = start + timedelta(days=HORIZON_DAYS)
+    windows = {price.window for price in found if price.window is not None}
+    edges = {edge for window in windows for edge in window.edges_between(start, end)}
+    moments = [start, *sorted(edge for edge in edges if start < edge < end)]
+    return tuple((epoch_micros(moment), price_at(found, moment)) for moment in moments)
