@@ -91,7 +91,7 @@ def _make_relocatable(erl: Path) -> None:
 
 
 async def _run(command: list[str], *, cwd: Path) -> str:
-    child = subprocess.Popen(
+    child = subprocess.Popen(  # noqa: ASYNC220
         command,
         cwd=cwd,
         stdin=subprocess.DEVNULL,

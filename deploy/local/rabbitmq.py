@@ -1,8 +1,8 @@
-"""A private RabbitMQ on free ports of 127.0.0.1: node name, data, logs, cookie and name server (epmd) of its own.
+"""A private RabbitMQ on free ports of 127.0.0.1: node name, data, logs, cookie and name server of its own.
 
-Taken from what is there, in this order: an installed rabbitmq-server, Debian's packages unpacked under `.ringfence/`
-(debian.py), Docker. Of an installed one the scripts in `sbin` are called, not Debian's wrapper, which wants root or
-the user `rabbitmq`.
+Taken from what is there, in this order: an installed rabbitmq-server, Debian's packages unpacked under
+`.ringfence/` (debian.py), Docker. Of an installed one the scripts in `sbin` are called, not Debian's wrapper,
+which wants root or the user `rabbitmq`.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ or give a broker of your own by RINGFENCE_AMQP_URL."""
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """`sbin` holds RabbitMQ's scripts; `root` is where the packages were unpacked, None for an installed broker."""
+    """`sbin` holds RabbitMQ's scripts; `root` is where its packages were unpacked, None when installed."""
 
     sbin: Path
     root: Path | None
 
 
 class PrivateBroker:
-    """One node in `folder`/rabbitmq. `urls` are valid once `start` has returned, and stay so over kill and start."""
+    """One node in `folder`/rabbitmq. `urls` are valid after the first `start`, over kill and start too."""
 
     def __init__(self, folder: Path, cache: Path, report: Report) -> None:
         self._folder = folder
@@ -73,7 +73,7 @@ class PrivateBroker:
         return {user: f"amqp://{user}:{passwords[user]}@127.0.0.1:{self.port}/{VHOST}" for user in USERS}
 
     async def prepare(self, *, keep_data: bool) -> None:
-        """End what an earlier run left, find RabbitMQ, write the configuration. SetUpError when none is to be had."""
+        """End what an earlier run left, find RabbitMQ, write its configuration; else SetUpError."""
         for pid_file in (self._pid_file, self._epmd_pid_file):
             await end_leftover(pid_file)
         if not keep_data:
@@ -85,7 +85,7 @@ class PrivateBroker:
         self._configure()
 
     async def start(self) -> None:
-        """Start on the same ports and data as before; returns when it speaks AMQP. SetUpError if it does not."""
+        """Start on the same ports and data as before; returns when it speaks AMQP, else SetUpError."""
         if self._node is not None:
             return
         if self._programs is None:
@@ -135,7 +135,9 @@ class PrivateBroker:
         (self._home / "enabled_plugins").write_text("[].\n")
         (self._home / "rabbitmq-env.conf").touch()  # so that the machine's own is not read
         (self._home / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = 127.0.0.1:{self.port}\nload_definitions = {definitions}\nlog.file.level = info\n"
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
+            f"load_definitions = {definitions}\n"
+            "log.file.level = info\n"
         )
 
     def _environment(self, programs: Programs) -> dict[str, str]:
@@ -251,7 +253,7 @@ async def _docker_answers() -> bool:
 
 
 async def _speaks_amqp(port: int) -> bool:
-    """Send the protocol header; a broker that is up answers with the frame Connection.Start (class 10, method 10)."""
+    """Send the protocol header; a broker that is up answers with Connection.Start (class 10, method 10)."""
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:

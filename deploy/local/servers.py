@@ -1,7 +1,7 @@
 """The two servers everything runs on: given ones, or private ones that live as long as the `async with`.
 
-`python -m deploy.local.servers --folder .ringfence/dev` starts them, prints their addresses as environment lines and
-stays until Ctrl-C.
+`python -m deploy.local.servers --folder .ringfence/dev` starts them, prints their addresses as environment
+lines and stays until Ctrl-C.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ AMQP_VARIABLES = {
 
 @dataclass(frozen=True, slots=True)
 class Servers:
-    """Where the servers are. `amqp_urls` always has "operator"; on a given broker the other users only if given.
+    """Where the servers are. `amqp_urls` always has "operator"; of a given broker the others only if given.
 
     `kill_…` and `start_…` are for tests of faults: SIGKILL, and a start on the same port and data. They raise
     SetUpError for a given server, which is never touched.
@@ -79,12 +79,12 @@ async def private_servers(
 ) -> AsyncIterator[Servers]:
     """Both servers, started side by side; stopped on the way out, with their data removed unless it is kept.
 
-    Where RINGFENCE_POSTGRES_URL or RINGFENCE_AMQP_URL is set, that server is used and nothing is started for it.
+    Where RINGFENCE_POSTGRES_URL or RINGFENCE_AMQP_URL is set, that server is used and none is started.
     `folder` is one command's own (`.ringfence/run`); while another process has it: SetUpError, or with
     `if_busy="next"` the first free of `folder`-2, `folder`-3, …. Logs stay in the folder.
     """
     given = {name: value for name, value in os.environ.items() if name.startswith("RINGFENCE_") and value}
-    with _own_folder(folder.resolve(), if_busy) as own:
+    with _own_folder(folder, if_busy) as own:
         cache = _cache_folder(own)
         postgres = None if "RINGFENCE_POSTGRES_URL" in given else PrivatePostgres(own, cache, report)
         broker = None if "RINGFENCE_AMQP_URL" in given else PrivateBroker(own, cache, report)
@@ -116,7 +116,7 @@ async def _end(server: PrivatePostgres | PrivateBroker, keep_data: bool) -> None
 
 
 async def _side_by_side(work: Iterable[Coroutine[None, None, None]]) -> None:
-    """All of them to their end, then the first error: a server that fails must not leave the other half started."""
+    """All of them to their end, then the first error: one that fails must not leave another half started."""
     outcomes = await asyncio.gather(*work, return_exceptions=True)
     for outcome in outcomes:
         if outcome is not None:
@@ -128,7 +128,7 @@ def _given_amqp(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _cache_folder(folder: Path) -> Path:
-    """Where unpacked programs stay for all folders of a checkout; outside a checkout each folder has its own."""
+    """Where unpacked programs stay for all folders of a checkout; elsewhere each folder has its own."""
     if folder.parent.name == ".ringfence":
         return folder.parent
     if (CHECKOUT / "pyproject.toml").exists():
@@ -141,6 +141,7 @@ def _cache_folder(folder: Path) -> Path:
 @contextmanager
 def _own_folder(folder: Path, if_busy: Literal["refuse", "next"]) -> Iterator[Path]:
     """Hold the folder's lock; the kernel drops it with us, so a killed process never blocks the next."""
+    folder = folder.resolve()
     others = FOLDERS_MAX if if_busy == "next" else 1
     for candidate in [folder, *(folder.with_name(f"{folder.name}-{n}") for n in range(2, others + 1))]:
         candidate.mkdir(parents=True, exist_ok=True)

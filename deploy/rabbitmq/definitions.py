@@ -1,16 +1,16 @@
-"""The broker's users and rights, from definitions.json; passwords are filled in here and never kept in that file.
+"""The broker's users and rights, from definitions.json; passwords are filled in here, never kept there.
 
 `python -m deploy.rabbitmq.definitions` writes the filled-in definitions to standard output, for a broker's
-`load_definitions`: passwords from RINGFENCE_AMQP_OPERATOR_PASSWORD, …_PLATFORM_, …_DASHBOARD_, …_OPS_. In the file
-the hashes are empty, which RabbitMQ takes as "cannot log in with a password": loaded as it is, it lets nobody in.
+`load_definitions`: passwords from RINGFENCE_AMQP_OPERATOR_PASSWORD, …_PLATFORM_, …_DASHBOARD_, …_OPS_. In the
+file the hashes are empty, for RabbitMQ "no login by password": loaded as it is, it lets nobody in.
 
 The rights, as the three patterns RabbitMQ asks (configure, write, read; RabbitMQ "Access Control"):
   operator   the services' own login: everything in the virtual host
   platform   publishes usage and checks; direct reply-to needs no right of its own; reads nothing
-  dashboard  declares, binds and reads its own `dashboard.*` or server-named queues; binds them to ringfence.events
+  dashboard  declares and reads its own `dashboard.*` or server-named queues, binds them to ringfence.events
   ops        publishes commands; reads nothing
-Nobody but the operator may write the default exchange, so nobody else can put a message straight into a queue, by
-publishing or by a queue's dead-lettering.
+Nobody but the operator may write the default exchange, so nobody else can put a message straight into a
+queue, by publishing or by a queue's dead-lettering.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def with_passwords(passwords: Mapping[str, str]) -> str:
 
 
 def password_hash(password: str, *, salt: bytes) -> str:
-    """RabbitMQ's `rabbit_password_hashing_sha256`: base64 of the 4-byte salt and SHA-256 over salt + password."""
+    """RabbitMQ's `rabbit_password_hashing_sha256`: base64 of the 4-byte salt and SHA-256 of salt + password."""
     assert len(salt) == 4
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
