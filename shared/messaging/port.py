@@ -40,10 +40,12 @@ class Broker(Protocol):
     async def publish_many(
         self, messages: Sequence[Message], *, timeout_s: float | None = None
     ) -> list[NotPublished | None]:
-        """Publish all in one go; per message None when confirmed, else why not. Raises `BrokerUnreachable`."""
+        """Publish all in one go; per message None when confirmed, else why not.
+        Raises `BrokerUnreachable`, then nothing was sent."""
 
-    async def reply(self, to: Incoming, body: bytes) -> bool:
-        """Answer a request; False (and nothing sent) when its `reply_to` is not one we may write to."""
+    async def reply(self, answers: Sequence[tuple[Incoming, bytes]]) -> int:
+        """Answer requests, unconfirmed: who gets none asks again. Returns how many were sent; a request
+        without `reply_to`, or with a name that is not the asker's own, is passed over."""
 
     async def subscribe(self, queue: str, *, prefetch: int) -> Subscription:
         """Start consuming the queue."""
