@@ -30,9 +30,11 @@ class PriceStep:
     increment_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Price:
-    """One item in integers. `price_micros` is per `per`; `unit_micros` is what the amount is rounded to."""
+    """One item in integers, compared by identity (it is a cache key). `price_micros` is per `per`;
+    `unit_micros` is what the amount is rounded to.
+    """
 
     item: str
     keys: Keys
@@ -63,6 +65,8 @@ class ZoneIndex:
 
     def zone_of(self, number: str) -> str | None:
         """The zone whose prefix is the longest that begins the number's digits; None when there is none."""
+        if not self._lengths:
+            return None
         digits = _NOT_DIGITS.sub("", number)
         for length in self._lengths:
             zone = self._zone_of_prefix.get(digits[:length])

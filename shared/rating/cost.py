@@ -30,7 +30,7 @@ class Rated(NamedTuple):
 
 
 class NotPriced(NamedTuple):
-    """The price book names `item` (or must, for voice and sms), but nothing fits: `destination_not_priced`."""
+    """The price book names `item` (or must: voice, sms), but nothing fits: `destination_not_priced`."""
 
     item: str
 
@@ -191,7 +191,10 @@ def _capped_and_rounded(price: Price, exact_micros: int) -> int:
 
 
 def _sum(components: list[Component]) -> Rated:
-    return Rated(sum(component.amount_micros for component in components), tuple(components))
+    total = 0
+    for component in components:
+        total += component.amount_micros
+    return Rated(total, tuple(components))
 
 
 def component_json(component: Component) -> dict[str, object]:
@@ -213,6 +216,8 @@ def component_json(component: Component) -> dict[str, object]:
         shown["increment_seconds"] = component.increment_seconds
     if component.setup_micros:
         shown["setup_usd"] = usd_exact(component.setup_micros)
+    if component.capped:
+        shown["capped"] = True
     if component.parts:
         shown["parts"] = [
             {

@@ -11,7 +11,7 @@ _PERIODS: Final = {"30d": "30 days", "month": "month"}
 
 
 def describe_call(rated: Rated) -> str:
-    """Minutes of the first component (seconds when its increment is not 60) × the sum of per-minute prices."""
+    """Minutes of the first component (seconds, increment not 60) × the sum of per-minute prices."""
     if not rated.components:
         return "Call billing: 0 minutes"
     first = rated.components[0]

@@ -11,27 +11,37 @@ cost(n) is what `rate_call` would bill for n talk seconds answered at `at` (reco
 
 from datetime import datetime
 from math import gcd
+from typing import Final
 
 from shared.rating.compiled import CompiledBook
 from shared.rating.cost import NotPriced, call_meter, holds_at_any_hour
-from shared.rating.meter import Meter
+from shared.rating.hours import epoch_micros
+from shared.rating.meter import Flat, Meter
 
 
 class CallPrice:
     """cost(n) of one kind of call. Immutable; cached on the book unless hours matter."""
 
-    __slots__ = ("_grain", "_meters", "rate_micros_per_minute")
+    __slots__ = ("_flats", "_grain", "_varying", "rate_micros_per_minute")
 
     def __init__(self, meters: tuple[Meter, ...]) -> None:
-        self._meters = meters
-        self.rate_micros_per_minute = sum(meter.price.price_micros for meter in meters)
+        self._flats = _merged([meter.flat for meter in meters if meter.flat])
+        self._varying = tuple(meter for meter in meters if not meter.flat)
         self._grain = gcd(*(meter.grain for meter in meters)) or 1
         """The cost can only change one second after a multiple of this."""
+        self.rate_micros_per_minute = sum(meter.price.price_micros for meter in meters)
+        """Sum of the components' prices at answer, for `rate_usd_per_minute`."""
 
     def cost(self, seconds: int) -> int:
         """Micros billed for n talk seconds; 0 for 0; never falls when n grows."""
+        if seconds <= 0:
+            return 0
         total = 0
-        for meter in self._meters:
+        for increment, per_increment, minimum, setup, cap, den, unit in self._flats:
+            billed = minimum if minimum > seconds else seconds
+            exact = setup - (-billed // increment) * per_increment
+            total += ((cap if exact > cap else exact) + den // 2) // den * unit
+        for meter in self._varying:
             total += meter.micros(seconds)
         return total
 
@@ -53,6 +63,24 @@ class CallPrice:
         return low * grain
 
 
+def _merged(flats: list[Flat]) -> tuple[Flat, ...]:
+    """Meters that tick together and never round or cap are one meter: the sum is the same to the micro."""
+    together: dict[tuple[int, int], Flat] = {}
+    apart: list[Flat] = []
+    for flat in flats:
+        key = (flat.increment, flat.minimum)
+        if not flat.is_whole:
+            apart.append(flat)
+        elif key not in together:
+            together[key] = flat
+        else:
+            other = together[key]
+            together[key] = other._replace(
+                per_increment=other.per_increment + flat.per_increment, setup=other.setup + flat.setup
+            )
+    return (*together.values(), *apart)
+
+
 def call_price(
     *,
     book: CompiledBook,
@@ -68,9 +96,25 @@ def call_price(
     cached = book.cache.get(key)
     if cached is None:
         cached, keep = _compile(book, zone, tier, direction, recorded, at)
-        if keep:
-            book.remember(key, cached)
+        book.remember(key, cached if keep else _BY_SECOND)
+    if cached is _BY_SECOND:
+        cached = _price_of_second(book, zone, tier, direction, recorded, at)
     assert isinstance(cached, CallPrice | NotPriced)
+    return cached
+
+
+_BY_SECOND: Final = "depends on hours"
+
+
+def _price_of_second(
+    book: CompiledBook, zone: str | None, tier: str | None, direction: str, recorded: bool, at: datetime
+) -> object:
+    """Windows open and close at whole seconds, so all calls answered within one second are priced alike."""
+    key = ("call", zone, tier, direction, recorded, epoch_micros(at) // 1_000_000)
+    cached = book.cache.get(key)
+    if cached is None:
+        cached, _ = _compile(book, zone, tier, direction, recorded, at)
+        book.remember(key, cached)
     return cached
 
 

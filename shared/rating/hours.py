@@ -10,15 +10,22 @@ Decisions where the contract is silent:
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 DAY_NAMES: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 SECONDS_PER_DAY: Final = 86_400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST: Final = datetime(2, 1, 1, tzinfo=UTC)
+_LATEST: Final = datetime(9998, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _PROBE: Final = timedelta(hours=3)
+
+
+def calendar_safe(at: datetime) -> datetime:
+    """The instant, kept away from both ends of the calendar, where local time can't be computed."""
+    return min(max(at, _EARLIEST), _LATEST)
 
 
 def epoch_micros(at: datetime) -> int:
@@ -63,7 +70,7 @@ class Window:
         yield from _clock_changes(start, end, zone)
 
     def week_spans(self) -> list[tuple[int, int]]:
-        """The window as [start, end) seconds of a wall-clock week that begins Monday 00:00, cut at its end."""
+        """The window as [start, end) seconds of a wall-clock week from Monday 00:00, cut at its end."""
         spans = []
         length = (self.to_second - self.from_second - 1) % SECONDS_PER_DAY + 1
         week = 7 * SECONDS_PER_DAY
@@ -85,9 +92,7 @@ class Window:
 
 def _instants(day: date, second: int, zone: ZoneInfo) -> Iterator[datetime]:
     """Both readings of a local time (they differ only when clocks go back)."""
-    local = datetime(
-        day.year, day.month, day.day, second // 3600, second // 60 % 60, second % 60, tzinfo=zone
-    )
+    local = datetime.combine(day, time(second // 3600, second // 60 % 60, second % 60), zone)
     yield local.astimezone(UTC)
     yield local.replace(fold=1).astimezone(UTC)
 

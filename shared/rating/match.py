@@ -15,13 +15,14 @@ Decisions where the contract is silent:
   position.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from itertools import pairwise, product
+from itertools import product
 from typing import Final, NamedTuple
 
 from shared.rating.compiled import CompiledBook, Price, PriceIndex
-from shared.rating.hours import SECONDS_PER_DAY, at_epoch_micros, epoch_micros
+from shared.rating.hours import SECONDS_PER_DAY, at_epoch_micros, calendar_safe, epoch_micros
 
 _MICROS: Final = 1_000_000
 _DAY_MICROS: Final = SECONDS_PER_DAY * _MICROS
@@ -68,7 +69,7 @@ def _order(price: Price) -> tuple[object, ...]:
 def price_at(found: tuple[Price, ...], at: datetime) -> Price | None:
     """The best candidate at one moment."""
     for price in found:
-        if price.window is None or price.window.contains(at):
+        if price.window is None or price.window.contains(calendar_safe(at)):
             return price
     return None
 
@@ -81,42 +82,46 @@ def stretches(book: CompiledBook, found: tuple[Price, ...], at: datetime) -> tup
         return ()
     if found[0].window is None:
         return (Stretch(0, found[0]),)
-    start = epoch_micros(at)
-    opening: Price | None = None
-    later: list[Stretch] = []
-    for edge, price in _changes_from(book, found, start // _DAY_MICROS):
-        if edge <= start:
-            opening = price
-        elif price is not None:
-            later.append(Stretch(-(-(edge - start) // _MICROS), price))
+    start = epoch_micros(calendar_safe(at))
+    moments, prices = _changes_from(book, found, start // _DAY_MICROS)
+    now = bisect_right(moments, start) - 1
+    opening = prices[now]
     if opening is None:
         return ()
-    return (Stretch(0, opening), *_without_repeats(opening, later))
-
-
-def _without_repeats(opening: Price, later: list[Stretch]) -> Iterable[Stretch]:
-    prices = [opening, *(stretch.price for stretch in later)]
+    later = zip(moments[now + 1 :], prices[now + 1 :], strict=True)
     return (
-        stretch for stretch, (before, now) in zip(later, pairwise(prices), strict=True) if before is not now
+        Stretch(0, opening),
+        *(Stretch(-(-(moment - start) // _MICROS), price) for moment, price in later if price is not None),
     )
 
 
-def _changes_from(
-    book: CompiledBook, found: tuple[Price, ...], day: int
-) -> tuple[tuple[int, Price | None], ...]:
-    """(epoch micros, best candidate from then on) over a UTC day and HORIZON_DAYS after it; cached per day."""
+class _Changes(NamedTuple):
+    """When the best candidate changes (epoch micros, rising), and to which."""
+
+    moments: tuple[int, ...]
+    prices: tuple[Price | None, ...]
+
+
+def _changes_from(book: CompiledBook, found: tuple[Price, ...], day: int) -> _Changes:
+    """From a UTC day for HORIZON_DAYS; cached per day. The first moment is the start of the day."""
     key = ("changes", found, day)
     cached = book.cache.get(key)
     if cached is None:
         cached = _changes(found, at_epoch_micros(day * _DAY_MICROS))
         book.remember(key, cached)
-    assert isinstance(cached, tuple)
+    assert isinstance(cached, _Changes)
     return cached
 
 
-def _changes(found: tuple[Price, ...], start: datetime) -> tuple[tuple[int, Price | None], ...]:
+def _changes(found: tuple[Price, ...], start: datetime) -> _Changes:
     end = start + timedelta(days=HORIZON_DAYS)
     windows = {price.window for price in found if price.window is not None}
     edges = {edge for window in windows for edge in window.edges_between(start, end)}
-    moments = [start, *sorted(edge for edge in edges if start < edge < end)]
-    return tuple((epoch_micros(moment), price_at(found, moment)) for moment in moments)
+    moments: list[int] = []
+    prices: list[Price | None] = []
+    for moment in (start, *sorted(edge for edge in edges if start < edge < end)):
+        price = price_at(found, moment)
+        if not moments or price is not prices[-1]:
+            moments.append(epoch_micros(moment))
+            prices.append(price)
+    return _Changes(tuple(moments), tuple(prices))

@@ -25,13 +25,15 @@ rounding keep order. `grant` relies on it.
 """
 
 from bisect import bisect_left
+from collections.abc import Iterator
+from math import gcd
 from typing import Final, NamedTuple
 
 from shared.rating.compiled import Price
 from shared.rating.match import Stretch
 
 _MINUTE: Final = 60
-_UNCAPPED: Final = 1 << 100
+UNCAPPED: Final = 1 << 100
 
 
 class Part(NamedTuple):
@@ -45,7 +47,8 @@ class Part(NamedTuple):
 class Component(NamedTuple):
     """One billed component. `billed` counts `unit`; `price_micros` is per `per`; `amount_micros` is rounded.
 
-    `parts` is empty unless several prices or increments were used; `setup_micros` is included in the amount.
+    `parts` is empty unless several prices or increments were used; `setup_micros` is included in the amount;
+    `capped` says that `max_usd` cut it.
     """
 
     item: str
@@ -56,6 +59,7 @@ class Component(NamedTuple):
     amount_micros: int
     increment_seconds: int = 0
     setup_micros: int = 0
+    capped: bool = False
     parts: tuple[Part, ...] = ()
 
 
@@ -69,55 +73,99 @@ class _Leg(NamedTuple):
     """Micros × 60 of all increments before this leg."""
 
 
+class Flat(NamedTuple):
+    """A meter of one price and increment at all times, as numbers for a tight loop (see `Meter.micros`)."""
+
+    increment: int
+    per_increment: int
+    """Micros × 60 of one increment."""
+    minimum: int
+    setup: int
+    cap: int
+    den: int
+    unit_micros: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every amount is a whole count of micros, so that nothing is ever rounded or capped."""
+        return self.unit_micros == 1 and self.cap == UNCAPPED and self.per_increment % _MINUTE == 0
+
+
 class Meter:
-    """One component of one call, compiled; `micros(n)` and `component(n)` for any n ≥ 0. Immutable."""
+    """One component of one call, compiled; `micros(n)` and `component(n)` for any n ≥ 0.
+
+    Immutable to its users; it walks its legs only as far as it was asked.
+    """
 
     __slots__ = (
         "_begins",
-        "_cap",
-        "_cap_micros",
-        "_den",
+        "_coming",
         "_free_end",
         "_legs",
         "_minimum",
-        "_setup",
-        "plain",
+        "cap",
+        "den",
+        "flat",
+        "grain",
         "price",
+        "setup",
     )
 
     def __init__(self, found: tuple[Stretch, ...]) -> None:
         price = found[0].price
+        cap, unit = price.max_micros, price.unit_micros
         self.price: Price = price
-        self._legs = _legs(found, price.free_seconds)
-        self._begins = [leg.begin for leg in self._legs]
-        self._free_end = next(leg.begin for leg in self._legs if leg.begin >= price.free_seconds)
+        self._coming = _walk(found, price.free_seconds)
+        self._legs: list[_Leg] = []
+        self._begins: list[int] = []
+        self._free_end = self._first_begin_from(price.free_seconds)
         self._minimum = self._free_end + price.minimum_seconds
-        self._setup = price.setup_micros * _MINUTE
-        self._den = _MINUTE * price.unit_micros
-        cap = price.max_micros
-        self._cap = _UNCAPPED if cap is None else cap * _MINUTE
-        self._cap_micros = _UNCAPPED if cap is None else cap - cap % price.unit_micros
-        self.plain = len(self._legs) == 1
+        self.setup = price.setup_micros * _MINUTE
+        self.den = _MINUTE * unit
+        self.cap = UNCAPPED if cap is None else (cap - cap % unit) * _MINUTE
+        steps = [step for stretch in found for step in stretch.price.steps]
+        self.grain = gcd(*(step.increment_seconds for step in steps))
+        """Every increment begins at a multiple of this, so the cost changes only one second after one."""
+        is_flat = len(found) == 1 and len(price.steps) == 1 and not price.free_seconds
+        self.flat = self._flat() if is_flat else None
 
-    @property
-    def grain(self) -> int:
-        """The cost changes only one second after a multiple of this (1 when increments differ)."""
-        return self._legs[0].increment if self.plain else 1
+    def _first_begin_from(self, second: int) -> int:
+        """Walk on until an increment begins at or after this second, or the last leg, which never ends."""
+        while not self._begins or self._begins[-1] < second:
+            leg = next(self._coming, None)
+            if leg is None:
+                break
+            self._legs.append(leg)
+            self._begins.append(leg.begin)
+        return self._begins[-1]
+
+    def _flat(self) -> Flat:
+        _, increment, price_micros, _ = self._legs[0]
+        return Flat(
+            increment,
+            increment * price_micros,
+            self._minimum,
+            self.setup,
+            self.cap,
+            self.den,
+            self.price.unit_micros,
+        )
 
     def micros(self, seconds: int) -> int:
         """Rounded micros of n seconds; never falls when n grows."""
         if seconds <= 0:
             return 0
-        exact = self._setup
+        exact = self.setup
         if seconds > self._free_end:
             exact += self._exact(max(seconds, self._minimum))
-        exact = min(exact, self._cap)
-        den = self._den
-        rounded = (exact + den // 2) // den * self.price.unit_micros
-        return min(rounded, self._cap_micros)
+        return self._rounded(min(exact, self.cap))
+
+    def _rounded(self, exact: int) -> int:
+        return (exact + self.den // 2) // self.den * self.price.unit_micros
 
     def _exact(self, end: int) -> int:
         """Micros × 60 of every increment that begins before `end` (> 0)."""
+        self._first_begin_from(end)
         leg = self._legs[bisect_left(self._begins, end) - 1]
         count = -(-(end - leg.begin) // leg.increment)
         return leg.cost_before + count * leg.increment * leg.price_micros
@@ -125,25 +173,47 @@ class Meter:
     def component(self, seconds: int) -> Component:
         """The same as `micros`, with what a bill shows; n > 0."""
         assert seconds > 0
+        if self.flat is None:
+            return self._component_of_parts(seconds)
+        increment, per_increment, minimum, setup, cap, den, unit = self.flat
+        price = self.price
+        count = -(-max(seconds, minimum) // increment)
+        exact = setup + count * per_increment
+        return Component(
+            price.item,
+            count if increment == _MINUTE else count * increment,
+            "minute" if increment == _MINUTE else "second",
+            price.steps[-1].price_micros,
+            price.per,
+            ((cap if exact > cap else exact) + den // 2) // den * unit,
+            increment,
+            price.setup_micros,
+            exact > cap,
+        )
+
+    def _component_of_parts(self, seconds: int) -> Component:
         price = self.price
         parts = self._parts(max(seconds, self._minimum)) if seconds > self._free_end else ()
         billed = sum(part.seconds for part in parts)
         first = parts[0] if parts else Part(0, price.price_micros, self._legs[0].increment)
         by_minute = all(part.increment_seconds == _MINUTE for part in (first, *parts))
+        exact = self.setup + sum(part.seconds * part.price_micros for part in parts)
         return Component(
             item=price.item,
             billed=billed // _MINUTE if by_minute else billed,
             unit="minute" if by_minute else "second",
             price_micros=first.price_micros,
             per=price.per,
-            amount_micros=self.micros(seconds),
+            amount_micros=self._rounded(min(exact, self.cap)),
             increment_seconds=first.increment_seconds,
             setup_micros=price.setup_micros,
+            capped=exact > self.cap,
             parts=parts if len(parts) > 1 else (),
         )
 
     def _parts(self, end: int) -> tuple[Part, ...]:
         """What is billed up to `end`, neighbours of one price and increment joined."""
+        self._first_begin_from(end)
         parts: list[Part] = []
         for index, leg in enumerate(self._legs):
             if leg.begin >= end:
@@ -159,23 +229,23 @@ class Meter:
         return tuple(parts)
 
 
-def _legs(found: tuple[Stretch, ...], free_seconds: int) -> tuple[_Leg, ...]:
-    """Walk the grid over every edge (window, step, end of the free part); a leg jumped over whole is left
-    out.
+def _walk(found: tuple[Stretch, ...], free_seconds: int) -> Iterator[_Leg]:
+    """Walk the grid over every edge (window, step, end of the free part).
+
+    A leg that an increment jumps over whole is left out; the last leg never ends.
     """
-    edges = sorted({0, free_seconds, *_step_edges(found)})
-    legs: list[_Leg] = []
+    edges = sorted({free_seconds, *_step_edges(found)} - {0})
     begin = cost = 0
-    for following in (*edges[1:], None):
-        if following is not None and begin >= following:
+    for following in edges:
+        if begin >= following:
             continue
         price_micros, increment = _price_from(found, begin, free_seconds)
-        legs.append(_Leg(begin, increment, price_micros, cost))
-        if following is not None:
-            count = -(-(following - begin) // increment)
-            begin += count * increment
-            cost += count * increment * price_micros
-    return tuple(legs)
+        yield _Leg(begin, increment, price_micros, cost)
+        count = -(-(following - begin) // increment)
+        begin += count * increment
+        cost += count * increment * price_micros
+    price_micros, increment = _price_from(found, begin, free_seconds)
+    yield _Leg(begin, increment, price_micros, cost)
 
 
 def _step_edges(found: tuple[Stretch, ...]) -> list[int]:
