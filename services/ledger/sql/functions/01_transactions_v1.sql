@@ -1,0 +1,43 @@
+-- A transfer as customers read it (contract §5, transactions): the only place that gives it this shape.
+CREATE OR REPLACE VIEW ledger.transactions_v1 AS
+SELECT
+    id,
+    account_id,
+    seq,
+    kind,
+    reason,
+    description,
+    ledger.floor_cents(balance_after_micros)
+    - ledger.floor_cents(balance_after_micros - amount_micros) AS amount_cents,
+    ledger.usd_text(
+        ledger.floor_cents(balance_after_micros)
+        - ledger.floor_cents(balance_after_micros - amount_micros)) AS amount_usd,
+    amount_micros,
+    ledger.usd_text(ledger.floor_cents(balance_after_micros)) AS balance_after_usd,
+    balance_after_micros,
+    CASE reference_type WHEN 'call' THEN reference_id END AS call_id,
+    number_id AS phone_number_id,
+    number_value AS phone_number_value,
+    jsonb_build_object('type', reference_type, 'id', reference_id) AS reference,
+    metadata,
+    coalesce((metadata ->> 'has_receipt')::boolean, false) AS has_receipt,
+    created_at
+FROM ledger.transfers;
+
+CREATE OR REPLACE FUNCTION ledger.transaction_json(entry ledger.transactions_v1) RETURNS jsonb LANGUAGE sql STABLE
+RETURN jsonb_build_object(
+    'id', entry.id, 'kind', entry.kind, 'reason', entry.reason, 'description', entry.description,
+    'amount_cents', entry.amount_cents, 'amount_usd', entry.amount_usd, 'amount_micros', entry.amount_micros,
+    'balance_after_usd', entry.balance_after_usd, 'balance_after_micros', entry.balance_after_micros,
+    'call_id', entry.call_id, 'phone_number_id', entry.phone_number_id,
+    'phone_number_value', entry.phone_number_value, 'reference', entry.reference,
+    'metadata', entry.metadata, 'has_receipt', entry.has_receipt,
+    'created_at', ledger.rfc3339(entry.created_at));
+
+-- Each transfer's two legs: they sum to zero, whatever was posted.
+CREATE OR REPLACE VIEW ledger.entries_v1 AS
+SELECT id AS transfer_id, account_id, 'wallet:' || account_id AS book_account, amount_micros, created_at
+FROM ledger.transfers
+UNION ALL
+SELECT id, account_id, counter_account, -amount_micros, created_at
+FROM ledger.transfers;

@@ -1,0 +1,169 @@
+"""Tells the outside what has been committed: the one path from the books' outbox to the broker.
+
+Whoever commits a change that leaves events or news calls `tell` with the accounts; the announcer composes and
+claims what waits for them (`ledger.announce_v1`), publishes it with confirms and ticks it off. What a crash left
+is found by `sweep`. Under load each account is announced at most once per window, so its news coalesces: 50 ms,
+growing to a second while a backlog waits; an idle account is announced at once (contract §3, design §4).
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import asyncpg
+import structlog
+
+from shared.clock import Clock, rfc3339
+from shared.messaging.cloudevents import cloud_event
+from shared.messaging.errors import MessagingError
+from shared.messaging.messages import Message
+from shared.messaging.port import Broker
+from shared.messaging.topology import EVENTS
+from shared.postgres.pool import OUTAGES, transaction
+
+LEASE = timedelta(seconds=30)
+NEWS_AGE = timedelta(seconds=5)
+ACCOUNTS_MAX = 256
+SWEEP_LIMIT = 1_000
+TRANSACTIONS_PER_EVENT = 500
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """How long an account's news may gather, in seconds: while no backlog waits, and at most while one does."""
+
+    calm: float = 0.05
+    busy: float = 1.0
+    busy_backlog: int = 512
+
+
+class Announcer:
+    """One per process; `run` until cancelled."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, broker: Broker, clock: Clock, *, windows: Windows | None = None
+    ) -> None:
+        self._pool = pool
+        self._broker = broker
+        self._clock = clock
+        self._windows = windows or Windows()
+        self._due: dict[str, float] = {}
+        self._last: dict[str, float] = {}
+        self._wake = asyncio.Event()
+        self.backlog: Callable[[], int] = lambda: 0
+
+    def tell(self, account_ids: Iterable[str]) -> None:
+        """Something about these accounts has been committed; it will be published soon. Never waits."""
+        now = asyncio.get_running_loop().time()
+        window = self._windows.busy if self.backlog() > self._windows.busy_backlog else self._windows.calm
+        for account_id in account_ids:
+            if account_id not in self._due:
+                self._due[account_id] = max(now, self._last.get(account_id, 0.0) + window)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Announce what is due, for ever."""
+        loop = asyncio.get_running_loop()
+        while True:
+            now = loop.time()
+            ready = [account_id for account_id, due in self._due.items() if due <= now][:ACCOUNTS_MAX]
+            if ready:
+                await self._announce_or_leave(ready, now)
+                continue
+            self._wake.clear()
+            self._forget(now)
+            soonest = min(self._due.values(), default=now + 60)
+            try:
+                async with asyncio.timeout(max(soonest - now, 0)):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+
+    async def drain(self) -> None:
+        """Announce at once everything that was told; for a clean stop."""
+        while self._due:
+            await self._announce_or_leave(list(self._due)[:ACCOUNTS_MAX], 0.0)
+
+    async def sweep(self) -> None:
+        """Find accounts whose news was left behind, by a crash or an outage of the broker."""
+        now = self._clock.now()
+        rows = await self._pool.fetch(
+            "SELECT ledger.unannounced_v1($1, $2, $3) AS account_id", now, now - NEWS_AGE, SWEEP_LIMIT
+        )
+        self.tell([row["account_id"] for row in rows])
+
+    async def _announce_or_leave(self, account_ids: Sequence[str], now: float) -> None:
+        """An outage leaves everything in the books; the sweep comes back to it."""
+        for account_id in account_ids:
+            del self._due[account_id]
+            self._last[account_id] = now
+        try:
+            await self.announce(account_ids)
+        except (*OUTAGES, MessagingError) as outage:
+            log.warning("announcement_delayed", accounts=len(account_ids), error=repr(outage))
+            await asyncio.sleep(0.2)
+
+    async def announce(self, account_ids: Sequence[str]) -> None:
+        """Compose, claim, publish with confirms, tick off. Raises an outage of either server."""
+        now = self._clock.now()
+        async with transaction(self._pool) as connection:
+            events = await connection.fetch(
+                "SELECT * FROM ledger.announce_v1($1, $2, $3)", account_ids, now, now + LEASE
+            )
+        if not events:
+            return
+        problems = await self._broker.publish_many([outward_message(event) for event in events])
+        confirmed = [event for event, problem in zip(events, problems, strict=True) if problem is None]
+        await self._pool.execute(
+            "SELECT ledger.published_v1($1, $2)",
+            [event["account_id"] for event in confirmed],
+            [event["seq"] for event in confirmed],
+        )
+        if len(confirmed) < len(events):
+            log.warning("events_not_confirmed", events=len(events) - len(confirmed))
+        self.tell({event["account_id"] for event in events if _has_more(event)})
+
+    def _forget(self, now: float) -> None:
+        """Accounts whose window is over need no memory."""
+        if len(self._last) > ACCOUNTS_MAX:
+            self._last = {key: at for key, at in self._last.items() if at + self._windows.busy > now}
+
+
+def _has_more(event: asyncpg.Record) -> bool:
+    return len(event["data"].get("transactions", ())) == TRANSACTIONS_PER_EVENT
+
+
+def outward_message(event: asyncpg.Record) -> Message:
+    """The CloudEvent of a row of `ledger.events`, on its way to `ringfence.events`."""
+    return Message(
+        exchange=EVENTS,
+        routing_key=f"{event['type']}.{event['account_id']}",
+        body=cloud_event(
+            id=event["id"],
+            type=event["type"],
+            time=event["created_at"],
+            data=event["data"],
+            subject=event["account_id"],
+        ),
+        message_id=event["id"],
+    )
+
+
+def event_json(event: asyncpg.Record) -> dict[str, Any]:
+    """The same as a JSON value, with its number, for readers over HTTP."""
+    created_at: datetime = event["created_at"]
+    return {
+        "specversion": "1.0",
+        "id": event["id"],
+        "source": "ringfence",
+        "type": event["type"],
+        "subject": event["account_id"],
+        "time": rfc3339(created_at),
+        "datacontenttype": "application/json",
+        "seq": event["seq"],
+        "data": event["data"],
+    }

@@ -1,0 +1,71 @@
+"""Field types that every message and request shares (contract §0)."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+ID_PATTERN = r"^[A-Za-z0-9_.:+@;=-]{1,128}$"
+_ID = re.compile(r"[A-Za-z0-9_.:+@;=-]{1,128}")
+_RFC3339 = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
+EARLIEST_YEAR, LATEST_YEAR = 2000, 2200
+
+
+class Strict(BaseModel):
+    """No value is turned into another type: `true` is no number and "5" is no 5. Unknown fields are ignored."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", frozen=True)
+
+
+def _caller_id(value: Any) -> Any:
+    """A JSON integer and its decimal string are the same id."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value
+
+
+CallerId = Annotated[
+    str, BeforeValidator(_caller_id, json_schema_input_type=str | int), StringConstraints(pattern=ID_PATTERN)
+]
+"""An id the caller chose. Letters, digits and `_.:+@;=-`, 1 to 128 of them; or an integer."""
+
+
+def is_caller_id(text: str) -> bool:
+    return _ID.fullmatch(text) is not None
+
+
+def instant(value: Any) -> datetime:
+    """RFC 3339 with an offset, or epoch seconds; between the years 2000 and 2200. Raises ValueError."""
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("expected an RFC 3339 time with an offset, or epoch seconds")
+    try:
+        if isinstance(value, str):
+            if not _RFC3339.fullmatch(value):
+                raise ValueError("expected an RFC 3339 time with an offset, such as 2026-03-01T12:00:00.000Z")
+            parsed = datetime.fromisoformat(value.replace("z", "Z").replace(",", "."))
+        else:
+            parsed = datetime.fromtimestamp(value, UTC)
+        parsed = parsed.astimezone(UTC)
+    except (OverflowError, OSError) as error:
+        raise ValueError("the time is out of range") from error
+    if not EARLIEST_YEAR <= parsed.year < LATEST_YEAR:
+        raise ValueError(f"the time must be between the years {EARLIEST_YEAR} and {LATEST_YEAR}")
+    return parsed
+
+
+Instant = Annotated[
+    datetime,
+    BeforeValidator(
+        instant,
+        json_schema_input_type=Annotated[str, Field(json_schema_extra={"format": "date-time"})] | float,
+    ),
+]
+"""Aware, in UTC."""
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+"""Free text that a person reads: names, reasons, descriptions."""

@@ -1,0 +1,137 @@
+"""One ASGI application for the hosted services: hot routes first, everything else through FastAPI behind the edge."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+import structlog
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.exceptions import HTTPException
+
+from shared.edge import Edge, Receive, Send
+from shared.http_errors import ApiError, invalid_request
+from shared.rate_limit import RateLimit
+from shared.service import Asgi, Host, Running, Service
+
+STATUS_CODES = {
+    404: "not_found",
+    405: "method_not_allowed",
+    406: "not_acceptable",
+    415: "unsupported_media_type",
+}
+
+log = structlog.get_logger(__name__)
+
+
+class OrjsonResponse(Response):
+    """JSON by orjson: integers stay integers, money text stays text."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return orjson.dumps(content)
+
+
+def build_app(services: Sequence[Service], running: dict[str, Running], host: Host) -> tuple[FastAPI, Asgi]:
+    """The FastAPI application (for its OpenAPI document) and the whole application to serve."""
+    app = FastAPI(
+        title="Ringfence",
+        version="1",
+        description="Real-time prepaid billing: ask before the call, bill after it, know the balance always.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        default_response_class=OrjsonResponse,
+        redirect_slashes=False,
+    )
+    app.state.host = host
+    app.include_router(_operations(running))
+    for service in services:
+        router = running[service.name].router
+        if router is not None:
+            app.include_router(router)
+    _speak_our_errors(app)
+    hot = {prefix: route for service in running.values() for prefix, route in service.hot_routes.items()}
+    edge = Edge(RateLimit(app, host.settings))  # type: ignore[arg-type]
+    return app, _dispatcher(hot, edge)
+
+
+def _dispatcher(hot: dict[str, Asgi], edge: Asgi) -> Asgi:
+    prefixes = tuple(hot.items())
+
+    async def dispatch(scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            path = scope["path"]
+            for prefix, route in prefixes:
+                if path.startswith(prefix):
+                    await route(scope, receive, send)
+                    return
+        await edge(scope, receive, send)
+
+    return dispatch
+
+
+def _operations(running: dict[str, Running]) -> APIRouter:
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/healthz", summary="The process is alive")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get("/readyz", summary="The process can do its work")
+    async def readyz() -> Response:
+        states = {name: await _is_ready(service) for name, service in running.items()}
+        return OrjsonResponse(
+            {"status": "ok" if all(states.values()) else "unavailable", "services": states},
+            status_code=200 if all(states.values()) else 503,
+        )
+
+    @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+async def _is_ready(service: Running) -> bool:
+    if service.ready is None:
+        return True
+    try:
+        return await service.ready()
+    except Exception:
+        log.warning("not_ready", exc_info=True)
+        return False
+
+
+def _speak_our_errors(app: FastAPI) -> None:
+    def answer(request: Request, error: ApiError) -> Response:
+        return OrjsonResponse(
+            error.body(request.state.request_id), status_code=error.status, headers=error.headers
+        )
+
+    @app.exception_handler(ApiError)
+    async def refused(request: Request, error: ApiError) -> Response:
+        return answer(request, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def not_valid(request: Request, error: RequestValidationError) -> Response:
+        return answer(request, invalid_request(readable_errors(error.errors())))
+
+    @app.exception_handler(HTTPException)
+    async def routed_nowhere(request: Request, error: HTTPException) -> Response:
+        code = STATUS_CODES.get(error.status_code, "error")
+        headers = dict(error.headers or {})
+        return answer(request, ApiError(error.status_code, code, f"{error.detail}.", headers=headers))
+
+
+def readable_errors(errors: Sequence[Any]) -> list[tuple[str, str]]:
+    """pydantic's list of errors as (path, message); paths as a caller writes them: `items.0.price_usd`."""
+    return [
+        (
+            ".".join(str(part) for part in error["loc"] if part not in ("body", "query", "path", "header")),
+            error["msg"],
+        )
+        for error in errors
+    ]

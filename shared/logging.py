@@ -1,0 +1,50 @@
+"""Structured logs: facts in snake_case with fields, one JSON object a line, never a secret."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+_SECRET_FIELDS = frozenset(
+    {"authorization", "api_key", "secret", "client_secret", "password", "token", "cookie"}
+)
+
+
+def _hide_secrets(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    for field in _SECRET_FIELDS & event.keys():
+        event[field] = "[hidden]"
+    return event
+
+
+def configure_logging(level: str, style: str) -> None:
+    """Send structlog and the standard library's loggers to standard error in one shape."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _hide_secrets,
+    ]
+    renderer = structlog.dev.ConsoleRenderer() if style == "console" else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for noisy in ("uvicorn.access", "aiormq", "aio_pika", "httpx", "httpcore", "stripe", "faststream"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)

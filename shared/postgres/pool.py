@@ -1,0 +1,84 @@
+"""Connections of one service: its own role, its own schema first, JSON as Python values."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Literal
+
+import asyncpg
+import orjson
+
+Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+
+OUTAGES: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    asyncio.TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,
+)
+"""What a database call raises when the books are out of reach: wait and try again, nothing is wrong with the call."""
+
+
+async def role_prefix(connection: Connection) -> str:
+    """The prefix of this database's roles; they are cluster-wide, so it is the database's name unless set otherwise."""
+    prefix: str = await connection.fetchval("SELECT role_prefix FROM public.ringfence_installation")
+    return prefix
+
+
+async def open_pool(
+    url: str,
+    service: str,
+    *,
+    size_max: int = 8,
+    command_timeout_seconds: float = 30,
+    connect_timeout_seconds: float = 5,
+    isolation: Literal["read_committed", "repeatable_read"] = "read_committed",
+) -> asyncpg.Pool:
+    """A pool whose connections act as the role of `service`; what it may not touch is refused by PostgreSQL."""
+    first = await asyncpg.connect(url, timeout=connect_timeout_seconds)
+    try:
+        role = f"{await role_prefix(first)}_{service}"
+    finally:
+        await first.close()
+    settings = {
+        "role": role,
+        "application_name": f"ringfence-{service}",
+        "search_path": f"{service},pg_temp",
+        "jit": "off",
+        "default_transaction_isolation": isolation.replace("_", " "),
+    }
+    return await asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=size_max,
+        timeout=connect_timeout_seconds,
+        command_timeout=command_timeout_seconds,
+        server_settings=settings,
+        init=_speak_json,
+    )
+
+
+async def _speak_json(connection: Connection) -> None:
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(
+            kind, schema="pg_catalog", encoder=_json_text, decoder=orjson.loads, format="text"
+        )
+
+
+def _json_text(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+@asynccontextmanager
+async def transaction(
+    pool: asyncpg.Pool, *, acquire_timeout_seconds: float = 10
+) -> AsyncIterator[Connection]:
+    """One transaction on one connection: committed when the block ends, rolled back when it raises."""
+    async with pool.acquire(timeout=acquire_timeout_seconds) as connection, connection.transaction():
+        yield connection
