@@ -111,7 +111,9 @@ class RabbitSubscription:
 
     async def _consume(self) -> Channel:
         connection = await self._link.connection(CONNECT_TIMEOUT_S)
-        channel = await connection.channel(publisher_confirms=False, timeout=CONNECT_TIMEOUT_S)
+        channel = await connection.channel(
+            publisher_confirms=False, frame_buffer_size=3 * self._prefetch, timeout=CONNECT_TIMEOUT_S
+        )
         assert isinstance(channel, Channel)
         try:
             await channel.basic_qos(prefetch_count=self._prefetch, timeout=CONNECT_TIMEOUT_S)
