@@ -112,6 +112,16 @@ class PrivateBroker:
             await self._node.kill()
         await self._stop_epmd()
 
+    async def control(self, *words: str) -> None:
+        """Run `rabbitmqctl`, for tests: an alarm, a list of queues; raises SetUpError when it fails."""
+        if self._programs is None:
+            raise SetUpError("no rabbitmqctl for a broker in Docker")
+        asked = await asyncio.create_subprocess_exec(
+            str(self._programs.sbin / "rabbitmqctl"), *words, env=self._environment(self._programs)
+        )
+        if await asked.wait() != 0:
+            raise SetUpError(f"rabbitmqctl {words[0]} failed")
+
     def remove_data(self) -> None:
         shutil.rmtree(self._home, ignore_errors=True)
 
