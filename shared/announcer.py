@@ -44,9 +44,7 @@ class Windows:
 class Announcer:
     """One per process; `run` until cancelled."""
 
-    def __init__(
-        self, pool: asyncpg.Pool, broker: Broker, clock: Clock, *, windows: Windows | None = None
-    ) -> None:
+    def __init__(self, pool: asyncpg.Pool, broker: Broker, clock: Clock, *, windows: Windows | None = None) -> None:
         self._pool = pool
         self._broker = broker
         self._clock = clock

@@ -58,9 +58,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:
-            raise ApiError(
-                413, "body_too_large", f"The body is larger than {limit} bytes.", limit_bytes=limit
-            )
+            raise ApiError(413, "body_too_large", f"The body is larger than {limit} bytes.", limit_bytes=limit)
         chunks.append(chunk)
         if not message.get("more_body"):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -131,9 +129,7 @@ class Edge:
             log.exception("request_failed", request_id=request_id, method=scope["method"], path=scope["path"])
             if started:
                 raise
-            mistake = ApiError(
-                500, "internal_error", "This is our mistake; it has been logged with the request id."
-            )
+            mistake = ApiError(500, "internal_error", "This is our mistake; it has been logged with the request id.")
             await answer_json(send, 500, mistake.body(request_id), request_id=request_id)
 
     async def _checked(self, scope: dict[str, Any], receive: Receive) -> Receive:

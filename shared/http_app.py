@@ -54,7 +54,7 @@ def build_app(services: Sequence[Service], running: dict[str, Running], host: Ho
             app.include_router(router)
     _speak_our_errors(app)
     hot = {prefix: route for service in running.values() for prefix, route in service.hot_routes.items()}
-    edge = Edge(RateLimit(app, host.settings))  # type: ignore[arg-type]
+    edge = Edge(RateLimit(app, host.settings))
     return app, _dispatcher(hot, edge)
 
 
@@ -107,9 +107,7 @@ async def _is_ready(service: Running) -> bool:
 
 def _speak_our_errors(app: FastAPI) -> None:
     def answer(request: Request, error: ApiError) -> Response:
-        return OrjsonResponse(
-            error.body(request.state.request_id), status_code=error.status, headers=error.headers
-        )
+        return OrjsonResponse(error.body(request.state.request_id), status_code=error.status, headers=error.headers)
 
     @app.exception_handler(ApiError)
     async def refused(request: Request, error: ApiError) -> Response:

@@ -40,9 +40,7 @@ def not_found(what: str = "object") -> ApiError:
 
 
 def unauthorized() -> ApiError:
-    return ApiError(
-        401, "unauthorized", "The API key is missing or not valid.", headers={"WWW-Authenticate": "Bearer"}
-    )
+    return ApiError(401, "unauthorized", "The API key is missing or not valid.", headers={"WWW-Authenticate": "Bearer"})
 
 
 def forbidden() -> ApiError:

@@ -6,9 +6,7 @@ from typing import Any
 
 import structlog
 
-_SECRET_FIELDS = frozenset(
-    {"authorization", "api_key", "secret", "client_secret", "password", "token", "cookie"}
-)
+_SECRET_FIELDS = frozenset({"authorization", "api_key", "secret", "client_secret", "password", "token", "cookie"})
 
 
 def _hide_secrets(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -1,10 +1,10 @@
-"""Too fast → 429 with Retry-After, per key (contract §0). The gate is not limited here: a refused check is a lost call."""
+"""Too fast → 429 with Retry-After, per key (contract §0). The gate is not limited: a refused check is a lost call."""
 
-import hashlib
 import math
 import time
 from typing import Any
 
+from shared.access import secret_hash, secret_of
 from shared.edge import Receive, Send, header
 from shared.http_errors import ApiError
 from shared.service import Asgi
@@ -14,7 +14,7 @@ KEYS_MAX = 100_000
 
 
 class RateLimit:
-    """A token bucket per Authorization header; requests without one share their bucket per client address.
+    """A token bucket per key; requests without one share their bucket per client address.
 
     Platform keys carry the traffic of a whole platform and are not limited.
     """
@@ -23,7 +23,7 @@ class RateLimit:
         self._app = app
         self._rate = settings.rate_limit_per_second
         self._burst = settings.rate_limit_burst
-        self._unlimited = hashlib.sha256(f"Bearer {settings.platform_key}".encode()).digest()
+        self._unlimited = secret_hash(settings.platform_key or "")
         self._buckets: dict[bytes, tuple[float, float]] = {}
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -35,8 +35,10 @@ class RateLimit:
 
     @staticmethod
     def _key(scope: dict[str, Any]) -> bytes:
-        name = header(scope, b"authorization") or f"address {(scope.get('client') or ('',))[0]}"
-        return hashlib.sha256(name.encode()).digest()
+        try:
+            return secret_hash(secret_of(header(scope, b"authorization")))
+        except ApiError:
+            return f"address {(scope.get('client') or ('',))[0]}".encode()
 
     def _take(self, key: bytes) -> None:
         now = time.monotonic()

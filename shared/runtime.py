@@ -17,7 +17,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from shared.access import Access, Principal, Tenant
+from shared.access import Access, Kind, Principal, Tenant
 from shared.announcer import Announcer
 from shared.clock import MovableClock
 from shared.http_app import build_app
@@ -50,9 +50,7 @@ class RefusedToStart(Exception):
 
 
 @asynccontextmanager
-async def host(
-    services: Sequence[Service], settings: Settings, *, listen: bool = True
-) -> AsyncIterator[Hosted]:
+async def host(services: Sequence[Service], settings: Settings, *, listen: bool = True) -> AsyncIterator[Hosted]:
     """Start the services, serve until the block ends, then stop in the reverse order: no work is cut in half."""
     _refuse_unsafe(settings)
     async with AsyncExitStack() as stack:
@@ -73,9 +71,7 @@ async def host(
         )
         await stack.enter_async_context(_task("announcer", announcer.run()))
         stack.push_async_callback(_drain, announcer)
-        running = {
-            service.name: await stack.enter_async_context(service.start(context)) for service in services
-        }
+        running = {service.name: await stack.enter_async_context(service.start(context)) for service in services}
         await _start_consumers(stack, running)
         await _start_jobs(stack, running, announcer, shared_pool, clock, settings)
         app, asgi = build_app(services, running, context)
@@ -88,9 +84,7 @@ async def host(
 def _refuse_unsafe(settings: Settings) -> None:
     is_live = (settings.stripe_api_key or "").startswith(("sk_live_", "rk_live_"))
     if settings.test_clock and (settings.environment == "production" or is_live):
-        raise RefusedToStart(
-            "RINGFENCE_TEST_CLOCK moves money's time: it is refused in production and with a live key"
-        )
+        raise RefusedToStart("RINGFENCE_TEST_CLOCK moves money's time: it is refused in production and with a live key")
 
 
 @asynccontextmanager
@@ -110,7 +104,9 @@ def _access(pool: asyncpg.Pool, settings: Settings) -> Access:
         row = await pool.fetchrow("SELECT * FROM ledger.key_owners_v1 WHERE secret_hash = $1", secret_hash)
         if row is None:
             return None
-        kind = "agency" if row["kind"] == "account" and row["is_agency"] else row["kind"]
+        kind: Kind = row["kind"]
+        if kind == "account" and row["is_agency"]:
+            kind = "agency"
         return Principal(kind, row["account_id"], row["key_id"])
 
     async def find_tenant(account_id: str) -> Tenant | None:
@@ -181,7 +177,7 @@ async def _serve(asgi: Asgi, settings: Settings) -> AsyncIterator[str]:
     """Serve on the wanted port, or on the next free one; yields the base URL."""
     listener = _listen(settings.http_host, settings.http_port)
     config = uvicorn.Config(
-        asgi,  # type: ignore[arg-type]
+        asgi,
         loop="uvloop",
         http="httptools",
         lifespan="off",
@@ -192,7 +188,6 @@ async def _serve(asgi: Asgi, settings: Settings) -> AsyncIterator[str]:
         backlog=4096,
     )
     server = uvicorn.Server(config)
-    server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     serving = asyncio.create_task(server._serve([listener]), name="http")
     try:
         yield "http://{}:{}".format(*listener.getsockname()[:2])

@@ -18,9 +18,7 @@ from shared.clock import MovableClock
 from shared.messaging.port import Broker
 from shared.settings import Settings
 
-Asgi = Callable[
-    [dict[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]
-]
+Asgi = Callable[[dict[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
 
 
 class Startable(Protocol):

@@ -74,9 +74,7 @@ async def _installation(connection: asyncpg.Connection, wanted_prefix: str | Non
     prefix: str | None = await connection.fetchval("SELECT role_prefix FROM public.ringfence_installation")
     if prefix is None:
         prefix = wanted_prefix or await connection.fetchval("SELECT current_database()")
-        await connection.execute(
-            "INSERT INTO public.ringfence_installation (role_prefix) VALUES ($1)", prefix
-        )
+        await connection.execute("INSERT INTO public.ringfence_installation (role_prefix) VALUES ($1)", prefix)
     return prefix
 
 
@@ -103,9 +101,7 @@ def _migrations() -> list[tuple[str, Path]]:
 
 def _repeatables() -> list[Path]:
     functions = [
-        path
-        for service in ORDER
-        for path in sorted((SERVICES_FOLDER / service / "sql" / "functions").glob("*.sql"))
+        path for service in ORDER for path in sorted((SERVICES_FOLDER / service / "sql" / "functions").glob("*.sql"))
     ]
     grants = [SERVICES_FOLDER / service / "sql" / "grants.sql" for service in ORDER]
     return functions + [path for path in grants if path.exists()]

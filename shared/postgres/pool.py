@@ -10,11 +10,11 @@ import orjson
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
-OUTAGES: tuple[type[Exception], ...] = (
+OUTAGES: tuple[type[BaseException], ...] = (
     OSError,
     TimeoutError,
     asyncio.TimeoutError,
-    asyncpg.InterfaceError,
+    asyncpg.exceptions.InterfaceError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
@@ -76,9 +76,7 @@ def _json_text(value: Any) -> str:
 
 
 @asynccontextmanager
-async def transaction(
-    pool: asyncpg.Pool, *, acquire_timeout_seconds: float = 10
-) -> AsyncIterator[Connection]:
+async def transaction(pool: asyncpg.Pool, *, acquire_timeout_seconds: float = 10) -> AsyncIterator[Connection]:
     """One transaction on one connection: committed when the block ends, rolled back when it raises."""
     async with pool.acquire(timeout=acquire_timeout_seconds) as connection, connection.transaction():
         yield connection
