@@ -29,6 +29,8 @@ ACCOUNTS_MAX = 256
 SWEEP_LIMIT = 1_000
 TRANSACTIONS_PER_EVENT = 500
 
+DELAYED_BY: tuple[type[BaseException], ...] = (*OUTAGES, MessagingError)
+
 log = structlog.get_logger(__name__)
 
 
@@ -101,7 +103,7 @@ class Announcer:
             self._last[account_id] = now
         try:
             await self.announce(account_ids)
-        except (*OUTAGES, MessagingError) as outage:
+        except DELAYED_BY as outage:
             log.warning("announcement_delayed", accounts=len(account_ids), error=repr(outage))
             await asyncio.sleep(0.2)
 

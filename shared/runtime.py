@@ -18,10 +18,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from shared.access import Access, Kind, Principal, Tenant
-from shared.announcer import Announcer
+from shared.announcer import DELAYED_BY, Announcer
 from shared.clock import MovableClock
 from shared.http_app import build_app
-from shared.messaging.errors import MessagingError
 from shared.messaging.rabbit import Rabbit
 from shared.postgres.pool import OUTAGES, open_pool
 from shared.service import Asgi, Host, Job, Running, Service
@@ -154,7 +153,7 @@ async def _repeat(job: Job) -> None:
     while True:
         try:
             await job.work()
-        except (*OUTAGES, MessagingError) as outage:
+        except DELAYED_BY as outage:
             log.warning("job_outage", job=job.name, error=repr(outage))
         except Exception:
             log.exception("job_failed", job=job.name)
