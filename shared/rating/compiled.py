@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.money import MICROS_PER_CENT, micros_of_price
-from shared.rating.book import Book, Item, Overrides
 from shared.rating.hours import Window
+from shared.rating.items import Book, Item, Overrides
 
 _NOT_DIGITS: Final = re.compile(r"[^0-9]+")
 CACHE_ENTRIES_MAX: Final = 10_000
@@ -108,9 +108,7 @@ class CompiledBook:
 
 def compile_book(book: Book, overrides: Overrides | None = None) -> CompiledBook:
     """A validated book (and overrides) → its usable form."""
-    return CompiledBook(
-        ZoneIndex(book.zones), _index(book.items), _index(overrides.items if overrides else [])
-    )
+    return CompiledBook(ZoneIndex(book.zones), _index(book.items), _index(overrides.items if overrides else []))
 
 
 def _index(items: list[Item]) -> PriceIndex:

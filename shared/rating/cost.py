@@ -99,9 +99,7 @@ def call_meter(
     return None
 
 
-def holds_at_any_hour(
-    book: CompiledBook, item: str, zone: str | None, tier: str | None, direction: str | None
-) -> bool:
+def holds_at_any_hour(book: CompiledBook, item: str, zone: str | None, tier: str | None, direction: str | None) -> bool:
     """Whether `call_meter` gives the same at every moment (after it was asked once)."""
     return not isinstance(book.cache.get((item, zone, tier, direction)), _ByHours)
 
@@ -143,9 +141,7 @@ def rate_sms(
     return _rate_units(book, "sms", segments, at, (book.zone_of(to), tier, direction))
 
 
-def rate_chat(
-    *, book: CompiledBook, at: datetime, messages: int, tier: str | None = None
-) -> Rated | NotPriced:
+def rate_chat(*, book: CompiledBook, at: datetime, messages: int, tier: str | None = None) -> Rated | NotPriced:
     """So many chat messages."""
     return _rate_units(book, "chat", messages, at, (None, tier, None))
 
