@@ -78,8 +78,12 @@ def _validated(model: type[_M], raw: object) -> _M | BookRefused:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[:FIELDS_SHOWN_MAX]
-        return BookRefused(tuple(FieldError(".".join(map(str, e["loc"])), e["msg"]) for e in first))
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        return BookRefused(tuple(_field(fault["loc"], fault["msg"]) for fault in found[:FIELDS_SHOWN_MAX]))
+
+
+def _field(location: tuple[int | str, ...], message: str) -> FieldError:
+    return FieldError(".".join(map(str, location)), message.removeprefix("Value error, "))
 
 
 def _judged(book: _M, faults: Iterator[FieldError]) -> _M | BookRefused:

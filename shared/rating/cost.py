@@ -193,6 +193,11 @@ def _sum(components: list[Component]) -> Rated:
     return Rated(total, tuple(components))
 
 
+def components_json(rated: Rated) -> list[dict[str, object]]:
+    """All components as `metadata.components` and quotes show them."""
+    return [component_json(component) for component in rated.components]
+
+
 def component_json(component: Component) -> dict[str, object]:
     """A component as contract §4 shows it: item, billed, unit, price_usd, per, amount_usd; more only where
     it explains.

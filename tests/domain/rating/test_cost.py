@@ -27,7 +27,7 @@ DEFAULT = compiled(DEFAULT_BOOK)
 
 def call(book: CompiledBook, talk: int, **more: Any) -> Rated:
     """A rated outbound call at noon to Berlin."""
-    usage = {"direction": "outbound", "to": "+4930123", "at": NOON} | more
+    usage: Json = {"direction": "outbound", "to": "+4930123", "at": NOON} | more
     found = rate_call(book=book, talk_seconds=talk, **usage)
     assert isinstance(found, Rated)
     return found
