@@ -1,0 +1,86 @@
+"""The stand-in inside another process: for tests, and for whoever wants it without a process of its own."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from shared.clock import Clock, SystemClock
+
+from .app import create_app
+from .control_client import Sim
+from .server import StandinServer, listen, server_config
+from .settings import Settings
+
+SECRET_KEY = "sk_test_standin_0123456789abcdef"
+PUBLISHABLE_KEY = "pk_test_standin_0123456789abcdef"
+WEBHOOK_SECRET = "whsec_standin_0123456789abcdef"
+_START_SECONDS_MAX = 10.0
+
+
+@dataclass(frozen=True)
+class RunningStandin:
+    """`api_base` is what `StripeClient(base_addresses={"api": …})` takes."""
+
+    api_base: str
+    secret_key: str
+    publishable_key: str
+    restricted_key: str
+    webhook_secret: str
+    sim: Sim
+
+
+@asynccontextmanager
+async def running_standin(
+    folder: Path,
+    *,
+    clock: Clock | None = None,
+    port: int = 0,
+    webhook_url: str | None = None,
+    webhook_secret: str = WEBHOOK_SECRET,
+    webhook_retry_seconds: float = 0.05,
+    webhook_attempts_max: int = 16,
+) -> AsyncIterator[RunningStandin]:
+    """Runs on the present loop, on 127.0.0.1, with the control plane. What `folder` holds goes on."""
+    listener = listen(port)
+    api_base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    settings = Settings(
+        folder=folder,
+        public_base=api_base,
+        secret_key=SECRET_KEY,
+        publishable_key=PUBLISHABLE_KEY,
+        control_plane=True,
+        webhook_url=webhook_url,
+        webhook_secret=webhook_secret,
+        webhook_retry_seconds=webhook_retry_seconds,
+        webhook_attempts_max=webhook_attempts_max,
+    )
+    server = StandinServer(server_config(create_app(settings, clock or SystemClock())))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        await _until_started(server, serving)
+        async with httpx.AsyncClient(base_url=api_base, trust_env=False) as http:
+            yield RunningStandin(
+                api_base=api_base,
+                secret_key=settings.secret_key,
+                publishable_key=settings.publishable_key,
+                restricted_key=settings.restricted_key,
+                webhook_secret=webhook_secret,
+                sim=Sim(http),
+            )
+    finally:
+        server.should_exit = True
+        await serving
+        listener.close()
+
+
+async def _until_started(server: StandinServer, serving: asyncio.Task[None]) -> None:
+    async with asyncio.timeout(_START_SECONDS_MAX):
+        while not server.started:
+            if serving.done():
+                await serving
+                raise RuntimeError("the Stripe stand-in ended while it started")
+            await asyncio.sleep(0.005)
