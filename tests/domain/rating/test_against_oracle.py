@@ -21,7 +21,7 @@ def rated(book: CompiledBook, usage: Json, at: datetime, talk: int, recorded: in
     return rate_call(book=book, at=at, talk_seconds=talk, recorded_seconds=recorded, **usage)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(books.books(), overrides, books.usages, books.moments, books.seconds, st.sampled_from([0, 1, 61, 400]))
 def test_a_call_costs_what_the_slow_oracle_says(
     raw: Json, own: list[Json], usage: Json, at: datetime, talk: int, recorded: int
@@ -52,9 +52,35 @@ def test_the_gate_grants_the_largest_affordable_n_and_bills_what_it_said(
     available = data.draw(st.one_of(st.sampled_from(costs), st.integers(0, costs[-1] + 1)))
     granted = price.largest_affordable_seconds(available_micros=available, wanted_seconds=wanted)
     assert granted == max(n for n in range(wanted + 1) if costs[n] <= available)
-    billed = rated(book, usage, at, granted, granted if recorded else 0)
+    for seconds in {granted, *range(0, wanted, 1 + wanted // 100)}:
+        billed = rated(book, usage, at, seconds, seconds if recorded else 0)
+        assert isinstance(billed, Rated)
+        assert billed.total_micros == costs[seconds]
+
+
+flat_rules = st.fixed_dictionaries(
+    {"price_usd": st.sampled_from(["0.00003", "0.00006", "0.1"]), "increment_seconds": st.sampled_from([1, 60])},
+    optional={
+        "minimum_seconds": st.just(30),
+        "setup_usd": st.just("0.5"),
+        "max_usd": st.just("0.500001"),
+        "round_to_cents": st.just(True),
+    },
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(flat_rules, flat_rules, flat_rules, st.sampled_from([1, 2, 29, 31, 59, 60, 61, 3_600]))
+def test_components_that_tick_together_cost_what_each_costs_alone(v: Json, t: Json, r: Json, talk: int) -> None:
+    """ "A component's exact cost is rounded once … the total is their sum": adding first must not change a micro."""
+    kinds = zip(("voice", "telephony", "recording"), (v, t, r), strict=True)
+    book = books.compiled({"items": [{"item": kind, "per": "minute", **rules} for kind, rules in kinds]})
+    usage: Json = {"to": "+49", "direction": "outbound"}
+    price = call_price(book=book, at=books.NOON, recorded=True, **usage)
+    billed = rated(book, usage, books.NOON, talk, talk)
+    assert isinstance(price, CallPrice)
     assert isinstance(billed, Rated)
-    assert billed.total_micros == costs[granted]
+    assert price.cost(talk) == billed.total_micros
 
 
 @settings(max_examples=60, deadline=None)

@@ -119,8 +119,12 @@ def test_duration_zero_is_free_and_needs_no_price() -> None:
     ],
 )
 def test_increments_minimum_free_set_up_and_maximum(rules: Json, talk: int, expected: float) -> None:
-    """Six cents a minute."""
-    assert dollars(voice_book("0.06", **rules), talk) == pytest.approx(expected, abs=1e-9)
+    """Six cents a minute; the gate's cost(n) says the same as the bill."""
+    book = voice_book("0.06", **rules)
+    assert dollars(book, talk) == pytest.approx(expected, abs=1e-9)
+    price = call_price(book=book, direction="outbound", to="+4930123", at=NOON, recorded=False)
+    assert isinstance(price, CallPrice)
+    assert price.cost(talk) == call(book, talk).total_micros
 
 
 @pytest.mark.parametrize(("price", "micros"), [("0.00003", 1), ("0.000029", 0), ("0.000089", 1), ("0.00009", 2)])
