@@ -39,7 +39,8 @@ AMQP_VARIABLES = {
 class Servers:
     """Where the servers are. `amqp_urls` always has "operator"; of a given broker the others only if given.
 
-    `kill_…` and `start_…` are for tests of faults: SIGKILL, and a start on the same port and data. They raise
+    `kill_…` and `start_…` are for tests of faults: SIGKILL, and a start on the same port and data. Queues
+    declared less than 3 s before `kill_broker` can be lost (RabbitMQ registers quorum queues late). They raise
     SetUpError for a given server, which is never touched.
     """
 
