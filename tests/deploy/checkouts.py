@@ -47,7 +47,7 @@ def running(
     **environment: str,
 ) -> Iterator[RunningServers]:
     with subprocess.Popen(
-        [python, "-m", "deploy.local.servers", "--folder", str(folder)],
+        [python, "-m", "deploy.local.servers", "--fresh", "--folder", str(folder)],
         cwd=checkout,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{checkout}:{checkout / 'wheel'}", **environment},
         stdout=subprocess.PIPE,

@@ -39,23 +39,31 @@ BROKER_REGISTERS_SECONDS = 3.5
 def silent(_: str) -> None: ...
 
 
+@pytest.fixture
+def kept_folder(tmp_path: Path) -> Iterator[Path]:
+    """For servers that keep their data: what lies outside, under the temp directory, goes with the test."""
+    yield tmp_path
+    if (tmp_path / "postgres").is_symlink():
+        shutil.rmtree((tmp_path / "postgres").resolve().parent)
+
+
 async def test_a_second_start_is_quick_keeps_the_data_and_nothing_stays_running(
-    tmp_path: Path, default_ports_taken: None
+    kept_folder: Path, default_ports_taken: None
 ) -> None:
     """Contract §1: "private ones are started on free ports under `.ringfence/` … and stopped again"."""
-    async with private_servers(tmp_path, keep_data=True, report=silent) as servers:
+    async with private_servers(kept_folder, keep_data=True, report=silent) as servers:
         await leave_something(servers)
-        pids = processes_of(tmp_path)
+        pids = processes_of(kept_folder)
     assert len(pids) > 3
     assert alive(pids) == []
 
     began = time.monotonic()
-    async with private_servers(tmp_path, keep_data=True, report=silent) as servers:
+    async with private_servers(kept_folder, keep_data=True, report=silent) as servers:
         assert time.monotonic() - began < SECOND_START_SECONDS_MAX
         await find_it_again(servers)
-        pids = processes_of(tmp_path)
+        pids = processes_of(kept_folder)
     assert alive(pids) == []
-    assert [path.name for path in tmp_path.glob("*.pid")] == []  # noqa: ASYNC240
+    assert [path.name for path in kept_folder.glob("*.pid")] == []  # noqa: ASYNC240
 
 
 async def test_servers_of_others_are_left_alone(servers: Servers) -> None:
