@@ -83,7 +83,8 @@ def test_a_call_is_described_in_seconds_when_the_increment_is_not_a_minute() -> 
 def test_duration_zero_is_free_and_needs_no_price() -> None:
     """ "duration 0 is free" """
     book = voice_book(setup_usd="1", minimum_seconds=60, zone="us")
-    assert call(book, 0, recorded_seconds=5) == Rated(0, ())
+    assert call(book, 0) == Rated(0, ())
+    assert call(DEFAULT, 0, recorded_seconds=5) == Rated(0, ())
     assert describe_call(call(book, 0)) == "Call billing: 0 minutes"
 
 

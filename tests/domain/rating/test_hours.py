@@ -10,6 +10,7 @@ from hypothesis import given, settings
 
 from shared.rating.book import Book, read_book
 from shared.rating.cost import NotPriced, Rated, rate_call
+from shared.rating.grant import CallPrice, call_price
 from shared.rating.hours import Window
 from tests.domain.rating import books, oracle
 from tests.domain.rating.books import compiled, voice
@@ -80,6 +81,27 @@ def test_the_skipped_hour_never_happens_and_the_repeated_hour_counts_twice() -> 
     hour = 3_600
     assert dollars(items, berlin("2026-03-29T01:30"), 2 * hour) == pytest.approx(1.20)
     assert dollars(items, berlin("2026-10-25T01:30"), 4 * hour) == pytest.approx(0.30 + 12.00 + 0.90)
+
+
+def test_an_edge_inside_the_repeated_hour_happens_twice() -> None:
+    """Berlin 2026-10-25: in until 02:30, out until the clock falls from 03:00 to 02:00, in until 02:30 again."""
+    items = [voice("0.10", hours={"days": ["sun"], "from": "01:00", "to": "02:30", **BERLIN}), voice("0.01")]
+    assert dollars(items, berlin("2026-10-25T02:00"), 7_200) == pytest.approx(3.00 + 0.30 + 3.00 + 0.30)
+
+
+def test_the_gate_prices_each_second_by_its_own_hour() -> None:
+    """One compiled book, asked at different moments: nothing remembered from one leaks into another."""
+    items = [voice("0.60", hours=PEAK, increment_seconds=1), voice("0.06", increment_seconds=1)]
+    book = compiled({"items": items})
+
+    def cost(at: datetime) -> int:
+        price = call_price(book=book, direction="outbound", to="+1", at=at, recorded=False)
+        assert isinstance(price, CallPrice)
+        return price.cost(60)
+
+    moments = [berlin(f"2026-03-06T{clock}") for clock in ("17:59:10", "17:59:11", "17:59:11.5", "18:00:00")]
+    expected = [50 * 10_000 + 10_000, 49 * 10_000 + 11_000, 49 * 10_000 + 11_000, 60_000]
+    assert [cost(at) for at in moments + moments[::-1]] == expected + expected[::-1]
 
 
 @settings(max_examples=150, deadline=None)
