@@ -29,7 +29,7 @@ ACCOUNTS_MAX = 256
 SWEEP_LIMIT = 1_000
 TRANSACTIONS_PER_EVENT = 500
 
-DELAYED_BY: tuple[type[BaseException], ...] = (*OUTAGES, MessagingError)
+DELAYED_BY: tuple[type[Exception], ...] = (*OUTAGES, MessagingError)
 
 log = structlog.get_logger(__name__)
 

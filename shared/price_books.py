@@ -19,9 +19,10 @@ ACCOUNTS_KEPT_MAX = 20_000
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """The prices of one account at one instant. `version` is the book's."""
+    """The prices of one account at one instant. `version` is the book's, `own_version` that of its own prices."""
 
     version: int
+    own_version: int | None
     book: CompiledBook
 
 
@@ -78,19 +79,20 @@ class PriceBooks:
         version = self._timeline.at(at)
         if version is None:
             return None
-        book = self._books[version]
         known = self._accounts.get(account_id) if prices_version else None
         own = known.timeline.at(at) if known is not None else None
-        if known is None or own is None:
-            return InForce(version, book)
-        compiled = known.compiled.get((version, own))
-        if compiled is None:
-            compiled = known.compiled[version, own] = book.with_overrides(known.overrides[own])
-        return InForce(version, compiled)
+        return InForce(version, own, self.at_versions(account_id, version, own))
 
-    def version(self, number: int) -> CompiledBook:
-        """One published book without anybody's overrides."""
-        return self._books[number]
+    def at_versions(self, account_id: str, version: int, own_version: int | None) -> CompiledBook:
+        """A published book as it was for an account whose own prices had this version (None: it had none)."""
+        if own_version is None:
+            return self._books[version]
+        known = self._accounts[account_id]
+        compiled = known.compiled.get((version, own_version))
+        if compiled is None:
+            compiled = self._books[version].with_overrides(known.overrides[own_version])
+            known.compiled[version, own_version] = compiled
+        return compiled
 
     async def _learn_books(self) -> None:
         rows = await self._pool.fetch(

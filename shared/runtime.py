@@ -22,6 +22,7 @@ from shared.announcer import DELAYED_BY, Announcer
 from shared.clock import MovableClock
 from shared.http_app import build_app
 from shared.messaging.rabbit import Rabbit
+from shared.messaging.topology import Topology
 from shared.postgres.pool import OUTAGES, open_pool
 from shared.service import Asgi, Host, Job, Running, Service
 from shared.settings import Settings
@@ -55,6 +56,7 @@ async def host(services: Sequence[Service], settings: Settings, *, listen: bool 
     async with AsyncExitStack() as stack:
         broker = Rabbit(settings.amqp_url)
         stack.push_async_callback(broker.close)
+        await broker.declare(Topology(()))
         clock = MovableClock()
         # Any service's role may announce and look keys up; the first hosted one lends its own.
         shared_pool = await stack.enter_async_context(_pool(settings, services[0].name, size_max=4))

@@ -10,7 +10,7 @@ import orjson
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
-OUTAGES: tuple[type[BaseException], ...] = (
+OUTAGES: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
     asyncio.TimeoutError,

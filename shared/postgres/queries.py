@@ -1,6 +1,7 @@
 """SQL lives in `.sql` files and is found by name: `-- name: find_account` begins a query."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
@@ -19,6 +20,10 @@ class Queries:
         if len(set(names)) != len(names):
             raise ValueError(f"{path.name} names a query twice")
         return cls({name: text.strip().removesuffix(";") for name, text in zip(names, texts, strict=True)})
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """(name, text) in the order of the file."""
+        return self._texts.items()
 
     def __getattr__(self, name: str) -> str:
         try:

@@ -1,24 +1,27 @@
 -- What posting these usage events needs, read under lock: is the account there, is the event known, is there a twin,
--- which hold waits for it, which minutes are there. One row per event in the order given.
+-- which hold waits for it, which minutes are there, does a correction wait. One row per event in the order given.
 -- Locks first, reads second: accounts in the order of account_id, kept until the caller commits.
 CREATE OR REPLACE FUNCTION ledger.open_usage_v1(
     p_account_ids text[], p_sources text[], p_event_ids text[], p_types text[], p_ref_ids text[],
     p_hold_kinds text[]
 ) RETURNS TABLE (
     is_known_account boolean, prices_version integer, known_hash bytea, has_twin boolean,
-    hold_state text, hold_amount_micros bigint, hold_pool_ms bigint, number_value text,
-    subscription_id text, period_start timestamptz, period_end timestamptz, plan_rate_micros bigint,
-    chat_ms bigint, included_ms bigint, wallet_ms bigint, book_version integer
+    hold_state text, hold_amount_micros bigint, subscription_id text, period_end timestamptz,
+    chat_ms bigint, included_ms bigint, wallet_ms bigint, has_correction boolean, book_version integer
 ) LANGUAGE plpgsql AS $$
 DECLARE
     newest_book integer := (SELECT max(version) FROM ledger.price_books);
 BEGIN
     PERFORM FROM ledger.accounts WHERE account_id = ANY (p_account_ids) ORDER BY account_id FOR UPDATE;
     RETURN QUERY
-    SELECT a.account_id IS NOT NULL, a.prices_version, known.content_hash,
-           twin.event_id IS NOT NULL, h.state, h.amount_micros, h.pool_ms, NULL::text,
-           pools.subscription_id, pools.period_start, pools.period_end, pools.rate_micros_per_minute,
-           pools.chat_ms, pools.included_ms, pools.wallet_ms, newest_book
+    SELECT a.account_id IS NOT NULL, a.prices_version, known.content_hash, twin.event_id IS NOT NULL,
+           h.state, h.amount_micros, pools.subscription_id, pools.period_end, pools.chat_ms,
+           pools.included_ms, pools.wallet_ms,
+           EXISTS (
+               SELECT FROM ledger.usage_events AS waiting
+               WHERE waiting.account_id = told.account_id AND waiting.refers_to_source = told.source
+                 AND waiting.refers_to_id = told.event_id),
+           newest_book
     FROM unnest(p_account_ids, p_sources, p_event_ids, p_types, p_ref_ids, p_hold_kinds)
          WITH ORDINALITY AS told (account_id, source, event_id, type, ref_id, hold_kind, ordinal)
     LEFT JOIN ledger.accounts AS a ON a.account_id = told.account_id

@@ -1,12 +1,12 @@
 -- Record usage events as decided under the lock of open_usage_v1, post what they cost, close the holds they settle.
--- The events come first and each may name the transfer that pays for it by its place in the transfer arrays
--- (1-based; null where nothing is paid). Everything is one commit with the caller's: the event that makes the
--- usage unique and the money it moves can't come apart.
+-- Everything is one commit with the caller's: the event that makes the usage unique and the money it moves can't
+-- come apart. Each event and each hold may name the transfer that pays for it by its place in the transfer arrays
+-- (1-based; null where nothing is paid). Returns the transfers' ids.
 -- Locks: accounts in the order of account_id, held by the caller.
 CREATE OR REPLACE FUNCTION ledger.post_usage_v1(
     p_event_account_ids text[], p_sources text[], p_event_ids text[], p_types text[], p_ref_ids text[],
     p_hashes bytea[], p_states text[], p_occurred_at timestamptz[], p_stated_at timestamptz[],
-    p_book_versions integer[], p_data jsonb[], p_refers_to_sources text[], p_refers_to_ids text[],
+    p_book_versions integer[], p_own_versions integer[], p_data jsonb[],
     p_accepted_twins boolean[], p_transfer_places integer[],
     p_account_ids text[], p_kinds text[], p_reasons text[], p_amounts bigint[], p_counter_accounts text[],
     p_descriptions text[], p_reference_types text[], p_reference_ids text[],
@@ -50,14 +50,14 @@ BEGIN
 
     INSERT INTO ledger.usage_events (
         account_id, source, event_id, type, ref_id, content_hash, state, occurred_at, stated_at, received_at,
-        book_version, data, transfer_id, refers_to_source, refers_to_id, is_accepted_twin)
+        book_version, own_version, data, transfer_id, is_accepted_twin)
     SELECT told.account_id, told.source, told.event_id, told.type, told.ref_id, told.hash, told.state,
-           told.occurred_at, told.stated_at, p_now, told.book_version, told.data, ids[told.place],
-           told.refers_to_source, told.refers_to_id, told.is_accepted_twin
+           told.occurred_at, told.stated_at, p_now, told.book_version, told.own_version, told.data,
+           ids[told.place], told.is_accepted_twin
     FROM unnest(p_event_account_ids, p_sources, p_event_ids, p_types, p_ref_ids, p_hashes, p_states,
-                p_occurred_at, p_stated_at, p_book_versions, p_data, p_refers_to_sources, p_refers_to_ids,
+                p_occurred_at, p_stated_at, p_book_versions, p_own_versions, p_data,
                 p_accepted_twins, p_transfer_places)
          AS told (account_id, source, event_id, type, ref_id, hash, state, occurred_at, stated_at, book_version,
-                  data, refers_to_source, refers_to_id, is_accepted_twin, place);
+                  own_version, data, is_accepted_twin, place);
     RETURN ids;
 END $$;

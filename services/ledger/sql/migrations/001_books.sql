@@ -89,6 +89,8 @@ CREATE UNIQUE INDEX transfers_are_a_chain ON ledger.transfers (account_id, seq);
 -- What is not usage (payments, fees, adjustments, refunds) names its cause, and each cause moves money once for ever.
 CREATE UNIQUE INDEX an_origin_moves_money_once ON ledger.transfers (origin) WHERE origin IS NOT NULL;
 
+CREATE INDEX number_fees ON ledger.transfers (account_id, number_id) WHERE reason = 'number_fee';
+
 CREATE FUNCTION ledger.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only: correct a mistake by another transfer', TG_TABLE_NAME;
@@ -135,6 +137,7 @@ CREATE TABLE ledger.usage_events (
     stated_at timestamptz NOT NULL,
     received_at timestamptz NOT NULL,
     book_version integer,
+    own_version integer,
     data jsonb NOT NULL,
     transfer_id bigint,
     refers_to_source text COLLATE "C",

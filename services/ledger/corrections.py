@@ -1,0 +1,199 @@
+"""`usage.adjusted`: post the difference between what was billed and what should have been.
+
+A correction that comes before its original waits in the books and is settled with it. The first posting stays;
+what all of an event's postings add up to is always the price of the correction in force, in whatever order
+original and corrections came.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import asyncpg
+
+from services.ledger.context import LedgerContext
+from services.ledger.domain.charges import Charge, allocate_ms, charge_for, minutes_charge, minutes_needed_ms
+from services.ledger.domain.correcting import Correction, corrected, give_back_ms, in_force
+from services.ledger.domain.posting import REVENUE, Later, judge_known
+from services.ledger.domain.usage import Refused, UsageFact, stored_usage
+from services.ledger.store import QUERIES
+from services.ledger.transfers import Transfer, post_transfers
+from shared.contracts.usage_v1 import UsageAdjusted
+from shared.money import usd_exact
+from shared.postgres.pool import Connection
+from shared.rating.cost import NotPriced
+
+CORRECTABLE = ("call.ended", "sms.sent", "sms.received", "chat.message")
+Identity = tuple[str, str, str]
+
+
+async def record(
+    context: LedgerContext, connection: Connection, fact: UsageFact, now: datetime
+) -> Refused | Later | None:
+    """Record one correction, and settle it if its original is here."""
+    assert isinstance(fact.usage, UsageAdjusted)
+    if await connection.fetchrow(QUERIES.lock_account, fact.account_id) is None:
+        return Later("unknown_account", f"there is no account {fact.account_id}")
+    known = await connection.fetchrow(QUERIES.find_usage, *fact.identity)
+    if known is not None:
+        return judge_known(fact, known["content_hash"])
+    refers_to = fact.usage.refers_to
+    await connection.execute(
+        QUERIES.record_usage,
+        *fact.identity,
+        fact.type,
+        fact.content_hash,
+        "waiting",
+        fact.occurred_at,
+        fact.stated_at,
+        now,
+        fact.data,
+        None,
+        refers_to.source,
+        refers_to.id,
+    )
+    refused = await settle(context, connection, (fact.account_id, refers_to.source, refers_to.id), now)
+    if refused is not None:
+        await connection.execute(QUERIES.forget_usage, *fact.identity)
+    return refused
+
+
+async def settle(context: LedgerContext, connection: Connection, original: Identity, now: datetime) -> Refused | None:
+    """Post what is missing between an event's postings and its correction in force."""
+    row = await connection.fetchrow(QUERIES.find_usage, *original)
+    if row is None or row["state"] == "waiting":
+        return None
+    if row["type"] not in CORRECTABLE:
+        return Refused("invalid_event", f"a {row['type']} can't be corrected")
+    rows = await connection.fetch(QUERIES.corrections_of, *original)
+    corrections = [_correction(each) for each in rows]
+    force = in_force(corrections)
+    transfer_ids = [each["transfer_id"] for each in [row, *rows] if each["transfer_id"] is not None]
+    fact = stored_usage(
+        source=row["source"],
+        event_id=row["event_id"],
+        type=row["type"],
+        data=row["data"],
+        stated_at=row["stated_at"],
+    )
+    fact.usage = corrected(fact.usage, force.quantities)
+    if row["book_version"] is None:
+        posted = await _settle_minutes(connection, fact, transfer_ids, now)
+    else:
+        charge = await _charge(context, fact, row)
+        if isinstance(charge, NotPriced):
+            return Refused("destination_not_priced", f"no price for {charge.item} fits the corrected usage")
+        posted = await _settle_money(connection, fact, charge, transfer_ids, now)
+    await _mark(connection, original[0], corrections, force, posted)
+    return None
+
+
+def _correction(row: asyncpg.Record) -> Correction:
+    quantities = UsageAdjusted.model_validate(row["data"]).quantities
+    return Correction(row["source"], row["event_id"], row["stated_at"], quantities)
+
+
+async def _charge(context: LedgerContext, fact: UsageFact, row: asyncpg.Record) -> Charge | NotPriced:
+    """The corrected usage at the versions that priced the original."""
+    if row["own_version"] is not None or row["book_version"] > context.prices.newest_version:
+        await context.prices.learn([fact.account_id])
+    book = context.prices.at_versions(fact.account_id, row["book_version"], row["own_version"])
+    return charge_for(fact.usage, type=fact.type, book=book, at=fact.occurred_at)
+
+
+async def _settle_money(
+    connection: Connection, fact: UsageFact, charge: Charge, transfer_ids: Sequence[int], now: datetime
+) -> int | None:
+    so_far = await connection.fetchval(QUERIES.amounts_of, transfer_ids)
+    difference = -charge.amount_micros - so_far
+    if difference == 0:
+        return None
+    return await _post(connection, fact, charge, difference, transfer_ids, now)
+
+
+async def _settle_minutes(
+    connection: Connection, fact: UsageFact, transfer_ids: Sequence[int], now: datetime
+) -> int | None:
+    pools = await connection.fetchrow(QUERIES.pools_of, fact.account_id)
+    if pools is None or pools["subscription_id"] is None:
+        return None
+    needed_ms = minutes_needed_ms(fact.usage, chat_ms=pools["chat_ms"]) or 0
+    rows = await connection.fetch(QUERIES.minutes_of, fact.account_id, transfer_ids)
+    difference_ms = needed_ms - sum(abs(row["amount_ms"]) for row in rows)
+    if difference_ms == 0:
+        return None
+    if difference_ms > 0:
+        parts = allocate_ms(difference_ms, included_ms=pools["included_ms"], wallet_ms=pools["wallet_ms"])
+    else:
+        used = {
+            pool: await connection.fetchval(
+                QUERIES.minutes_used_in_period, fact.account_id, pool, pools["period_start"]
+            )
+            for pool in ("included", "wallet")
+        }
+        given_back = give_back_ms(
+            -difference_ms,
+            billable_ms=pools["billable_ms"],
+            wallet_used_ms=used["wallet"],
+            included_used_ms=used["included"],
+        )
+        parts = {pool: -amount_ms for pool, amount_ms in given_back.items()}
+    charge = minutes_charge(fact.usage, parts=parts)
+    transfer_id = await _post(connection, fact, charge, 0, transfer_ids, now)
+    moved = {pool: amount_ms for pool, amount_ms in parts.items() if amount_ms}
+    await connection.execute(
+        QUERIES.consume_minutes,
+        [fact.account_id] * len(moved),
+        list(moved),
+        list(moved.values()),
+        "corrected",
+        [transfer_id] * len(moved),
+        now,
+    )
+    return transfer_id
+
+
+async def _post(
+    connection: Connection,
+    fact: UsageFact,
+    charge: Charge,
+    difference_micros: int,
+    transfer_ids: Sequence[int],
+    now: datetime,
+) -> int:
+    transfer = Transfer(
+        account_id=fact.account_id,
+        kind="adjustment",
+        reason="usage_adjusted",
+        amount_micros=difference_micros,
+        counter_account=REVENUE,
+        description=f"Correction: {charge.description}",
+        reference_type=charge.reference_type,
+        reference_id=charge.reference_id,
+        metadata={
+            **charge.metadata,
+            "corrected_total_usd": usd_exact(charge.amount_micros),
+            "corrects_transactions": list(transfer_ids),
+        },
+    )
+    settled = [] if fact.settled_id is None else [(fact.account_id, fact.settled_id)]
+    return (await post_transfers(connection, [transfer], now, settled=settled))[0]
+
+
+async def _mark(
+    connection: Connection,
+    account_id: str,
+    corrections: Sequence[Correction],
+    force: Correction,
+    transfer_id: int | None,
+) -> None:
+    """The one in force is posted, and pays; all others are superseded, and keep what they posted."""
+    for each in corrections:
+        is_in_force = each is force
+        await connection.execute(
+            QUERIES.set_usage_state,
+            account_id,
+            each.source,
+            each.event_id,
+            "posted" if is_in_force else "superseded",
+            transfer_id if is_in_force else None,
+        )

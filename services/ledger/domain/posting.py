@@ -1,0 +1,180 @@
+"""Decide what a batch of calls, messages and chats becomes in the books. Pure: facts and what was read under lock
+in, rows to write and outcomes out.
+
+Outcomes in the order in which they are judged (the first that fits wins):
+    unknown account → retried later
+    same id, same content → ignored          same id, other content → parked `id_reused`
+    same call or message under another id → parked `suspected_duplicate`, unless a person accepted it
+    period not open yet → waits in the books
+    no price → parked `destination_not_priced`
+    posted, or recorded as free where nothing was used
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from services.ledger.domain.charges import Charge, allocate_ms, charge_for, minutes_charge, minutes_needed_ms
+from services.ledger.domain.usage import Refused, UsageFact, latest_instant
+from shared.price_books import InForce
+from shared.rating.cost import NotPriced
+
+REVENUE: Final = "revenue"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the books say about one event, read under lock (ledger.open_usage_v1)."""
+
+    is_known_account: bool
+    prices_version: int
+    known_hash: bytes | None
+    has_twin: bool
+    hold_state: str | None
+    hold_amount_micros: int | None
+    subscription_id: str | None
+    period_end: datetime | None
+    chat_ms: int | None
+    included_ms: int | None
+    wallet_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """It can't be judged yet: the account may still be on its way."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """One event to record. `charge` None: nothing was used. `own_version` is that of the account's own prices."""
+
+    fact: UsageFact
+    state: str
+    charge: Charge | None = None
+    book_version: int | None = None
+    own_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MinutesUsed:
+    """So many ms out of one pool of one account, for the posting at this place (an index into `accepted`)."""
+
+    account_id: str
+    pool: str
+    amount_ms: int
+    place: int
+
+
+Ignored = None
+Judgement = Accepted | Refused | Later | None
+
+
+@dataclass(slots=True)
+class Posting:
+    """Everything one transaction writes, and per event what became of it (None: done)."""
+
+    accepted: list[Accepted] = field(default_factory=list)
+    minutes: list[MinutesUsed] = field(default_factory=list)
+    outcomes: list[Refused | Later | None] = field(default_factory=list)
+
+
+PricesOf = Callable[[str, int, datetime], InForce | None]
+
+
+class Judge:
+    """Judges the events of one transaction one after the other; later ones see what earlier ones did."""
+
+    def __init__(self, prices_of: PricesOf) -> None:
+        self._prices_of = prices_of
+        self._posting = Posting()
+        self._hashes: dict[tuple[str, str, str], bytes] = {}
+        self._told: set[tuple[str, str, str]] = set()
+        self._pools: dict[str, tuple[int, int]] = {}
+
+    def judge(self, facts: Sequence[UsageFact], seen: Sequence[Seen]) -> Posting:
+        """All of them, in the order given."""
+        for fact, state in zip(facts, seen, strict=True):
+            judgement = self._judge_one(fact, state)
+            if isinstance(judgement, Accepted):
+                self._remember(fact)
+                self._posting.accepted.append(judgement)
+                self._posting.outcomes.append(None)
+            else:
+                self._posting.outcomes.append(judgement)
+        return self._posting
+
+    def _remember(self, fact: UsageFact) -> None:
+        self._hashes[fact.identity] = fact.content_hash
+        if fact.ref_id is not None:
+            self._told.add((fact.account_id, fact.type, fact.ref_id))
+
+    def _judge_one(self, fact: UsageFact, seen: Seen) -> Judgement:
+        if not seen.is_known_account:
+            return Later("unknown_account", f"there is no account {fact.account_id}")
+        known_hash = self._hashes.get(fact.identity, seen.known_hash)
+        if known_hash is not None:
+            return judge_known(fact, known_hash)
+        has_twin = fact.ref_id is not None and (
+            seen.has_twin or (fact.account_id, fact.type, fact.ref_id) in self._told
+        )
+        if has_twin and not fact.is_accepted_twin:
+            return Refused("suspected_duplicate", f"{fact.type} of {fact.ref_id} was told before under another id")
+        fact.is_accepted_twin = has_twin
+        return self._price(fact, seen)
+
+    def _price(self, fact: UsageFact, seen: Seen) -> Judgement:
+        if seen.subscription_id is not None:
+            needed_ms = minutes_needed_ms(fact.usage, chat_ms=seen.chat_ms)
+            if needed_ms is not None:
+                return self._take_minutes(fact, seen, needed_ms)
+        prices = self._prices_of(fact.account_id, seen.prices_version, fact.occurred_at)
+        if prices is None:
+            return Refused("destination_not_priced", "no price book was in force at that time")
+        charge = charge_for(fact.usage, type=fact.type, book=prices.book, at=fact.occurred_at)
+        if isinstance(charge, NotPriced):
+            return Refused("destination_not_priced", f"no price for {charge.item} fits this {charge_noun(fact)}")
+        if charge.quantity == 0:
+            return Accepted(fact, "free", None, prices.version, prices.own_version)
+        _mark_hold(charge.metadata, charge.amount_micros, seen)
+        return Accepted(fact, "posted", charge, prices.version, prices.own_version)
+
+    def _take_minutes(self, fact: UsageFact, seen: Seen, needed_ms: int) -> Accepted:
+        assert seen.period_end is not None
+        if latest_instant(fact) >= seen.period_end:
+            return Accepted(fact, "waiting")
+        if needed_ms == 0:
+            return Accepted(fact, "free")
+        included_ms, wallet_ms = self._pools.get(fact.account_id, (seen.included_ms or 0, seen.wallet_ms or 0))
+        parts = allocate_ms(needed_ms, included_ms=included_ms, wallet_ms=wallet_ms)
+        self._pools[fact.account_id] = (included_ms - parts["included"], wallet_ms - parts["wallet"])
+        place = len(self._posting.accepted)
+        self._posting.minutes += [
+            MinutesUsed(fact.account_id, pool, amount_ms, place) for pool, amount_ms in parts.items() if amount_ms
+        ]
+        return Accepted(fact, "posted", minutes_charge(fact.usage, parts=parts))
+
+
+def judge_known(fact: UsageFact, known_hash: bytes) -> Refused | None:
+    """An id that came before: the same event is ignored, another one under the same id is parked."""
+    if known_hash == fact.content_hash:
+        return None
+    return Refused("id_reused", f"the id {fact.event_id} of {fact.source} came before with another content")
+
+
+def charge_noun(fact: UsageFact) -> str:
+    """`call`, `sms` or `chat`, for a message."""
+    return fact.type.partition(".")[0]
+
+
+def _mark_hold(metadata: dict[str, Any], amount_micros: int, seen: Seen) -> None:
+    """Usage beyond its hold is charged in full and marked `overrun`; usage without one is marked `unheld`."""
+    if seen.hold_state in ("open", "orphaned"):
+        assert seen.hold_amount_micros is not None
+        if amount_micros > seen.hold_amount_micros:
+            metadata["overrun"] = True
+    else:
+        metadata["unheld"] = True

@@ -1,0 +1,65 @@
+"""The scheduler: the clock that says what is due. It does nothing itself; whoever owns the work hears the tick."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+import asyncpg
+import structlog
+
+from services.scheduler.domain.due import due_ticks
+from services.scheduler.lead import Lead
+from services.scheduler.settings import SchedulerSettings
+from services.scheduler.store import QUERIES
+from shared.clock import rfc3339
+from shared.contracts.ticks_v1 import TICK_NAMES, TickName, tick_type
+from shared.ids import new_id
+from shared.messaging.cloudevents import cloud_event
+from shared.messaging.messages import Message
+from shared.messaging.topology import TICKS
+from shared.service import Host, Job, Running, Service
+
+LOOK_SECONDS = 0.25
+
+log = structlog.get_logger(__name__)
+
+
+class Scheduler:
+    """Looks several times a second; publishes what is due, then remembers that it did."""
+
+    def __init__(self, host: Host, pool: asyncpg.Pool, settings: SchedulerSettings) -> None:
+        self._host = host
+        self._pool = pool
+        self._lead = Lead(pool)
+        self._cadence = {name: settings.cadence_seconds(name) for name in TICK_NAMES}
+
+    async def look(self) -> None:
+        """Publish the due ticks if we lead. A tick that the broker did not confirm stays due."""
+        if not await self._lead.held():
+            return
+        now = self._host.clock.now()
+        last = {row["name"]: row["last_due_at"] for row in await self._pool.fetch(QUERIES.last_ticks)}
+        for name in due_ticks(now=now, last=last, cadence_seconds=self._cadence):
+            await self._host.broker.publish(_tick(name, now))
+            await self._pool.execute(QUERIES.record_tick, name, now)
+
+    async def stop(self) -> None:
+        await self._lead.give_up()
+
+
+def _tick(name: TickName, now: datetime) -> Message:
+    body = cloud_event(id=new_id("tick", now), type=tick_type(name), time=now, data={"due_at": rfc3339(now)})
+    return Message(TICKS, tick_type(name), body)
+
+
+@asynccontextmanager
+async def start(host: Host) -> AsyncIterator[Running]:
+    async with host.open_pool("scheduler", size_max=2) as pool:
+        scheduler = Scheduler(host, pool, SchedulerSettings())
+        try:
+            yield Running(jobs=[Job("look_what_is_due", LOOK_SECONDS, scheduler.look)])
+        finally:
+            await scheduler.stop()
+
+
+SCHEDULER = Service(name="scheduler", hears=(), says=tuple(map(tick_type, TICK_NAMES)), start=start)
