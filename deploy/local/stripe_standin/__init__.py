@@ -7,6 +7,16 @@ and webhooks. It is durable, moves no real money and refuses live keys and real 
 from .app import create_app
 from .control_client import ControlRefused, Sim
 from .embedding import RunningStandin, running_standin
+from .exchanges import Exchange
 from .settings import LiveKeyRefused, Settings
 
-__all__ = ["ControlRefused", "LiveKeyRefused", "RunningStandin", "Settings", "Sim", "create_app", "running_standin"]
+__all__ = [
+    "ControlRefused",
+    "Exchange",
+    "LiveKeyRefused",
+    "RunningStandin",
+    "Settings",
+    "Sim",
+    "create_app",
+    "running_standin",
+]

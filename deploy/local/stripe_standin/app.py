@@ -17,6 +17,7 @@ from shared.clock import Clock, MovableClock
 from .api.webhook_endpoints import create_endpoint
 from .control_plane import OFFSET_FACT, ControlPlane
 from .dispatch import Dispatcher
+from .exchanges import Observer, ignore
 from .faults import Faults
 from .pages.checkout import CheckoutPages
 from .pages.rendering import asset, stripe_js
@@ -31,14 +32,17 @@ from .work import Work
 _METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH"]
 
 
-def create_app(settings: Settings, clock: Clock) -> Starlette:
-    """The stand-in over `settings.folder`. Its own clock is `clock` plus what `/_sim/clock` added."""
+def create_app(settings: Settings, clock: Clock, observe: Observer = ignore) -> Starlette:
+    """The stand-in over `settings.folder`. Its own clock is `clock` plus what `/_sim/clock` added.
+
+    `observe` is told of each request and its true answer: that is where tests hold both to Stripe's specification.
+    """
     store = Store(settings.folder)
     own_clock = MovableClock(clock)
     own_clock.move_to_offset(timedelta(seconds=float(store.fact(OFFSET_FACT) or 0)))
     faults, webhook_faults = Faults(), WebhookFaults()
     sender = WebhookSender(store, settings, own_clock, webhook_faults)
-    dispatcher = Dispatcher(store, settings, own_clock, faults, sender.announce)
+    dispatcher = Dispatcher(store, settings, own_clock, faults, announce=sender.announce, observe=observe)
     stage = Stage(store, settings, own_clock, sender.announce)
 
     def start_over() -> None:

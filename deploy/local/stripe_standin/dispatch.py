@@ -13,6 +13,7 @@ from shared.clock import Clock
 from .answers import JsonAnswer, NoAnswer, broken_answer, fault_error, wait_out
 from .api.catalogue import find_operation
 from .errors import InvalidRequest, Json, StripeError
+from .exchanges import Exchange, Observer
 from .expansion import expand
 from .faults import Fault, Faults
 from .forms import decode_form
@@ -35,6 +36,7 @@ class _Call:
 
     operation: Operation
     request: Request
+    raw: Json
     key: str | None
     print: str
 
@@ -43,13 +45,21 @@ class Dispatcher:
     """`announce()` is called after each commit: there may be webhooks to send."""
 
     def __init__(
-        self, store: Store, settings: Settings, clock: Clock, faults: Faults, announce: Callable[[], None]
+        self,
+        store: Store,
+        settings: Settings,
+        clock: Clock,
+        faults: Faults,
+        *,
+        announce: Callable[[], None],
+        observe: Observer,
     ) -> None:
         self._store = store
         self._settings = settings
         self._clock = clock
         self._faults = faults
         self._announce = announce
+        self._observe = observe
         self.keys = Keys(store)
 
     async def answer(self, http: HttpRequest) -> Response:
@@ -108,7 +118,7 @@ class Dispatcher:
             publishable=presented == self._settings.publishable_key,
             version=http.headers.get("stripe-version"),
         )
-        return _Call(operation, request, entry.key or None, fingerprint(http.method, http.url.path, raw))
+        return _Call(operation, request, raw, entry.key or None, fingerprint(http.method, http.url.path, raw))
 
     async def _run_with_fault(self, call: _Call, fault: Fault | None, http: HttpRequest, entry: Entry) -> Response:
         """Runs the request once; the key is in use until it ends. A JsonAnswer is the true one."""
@@ -120,6 +130,7 @@ class Dispatcher:
                 if fault.action not in ("latency", "hang"):
                     return broken_answer(fault, None, entry.request_id) or NoAnswer(reset=True)
             status, text = self._execute(call, fault, entry)
+            self._observe(Exchange(entry.method, call.operation.path, call.raw, status, text))
         finally:
             if call.key:
                 self.keys.end(call.key)

@@ -1,6 +1,5 @@
 """The stand-in inside another process: for tests, and for whoever wants it without a process of its own."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,13 +11,13 @@ from shared.clock import Clock, SystemClock
 
 from .app import create_app
 from .control_client import Sim
-from .server import StandinServer, listen, server_config
+from .exchanges import Observer, ignore
+from .server import listen, server_config, serving
 from .settings import Settings
 
 SECRET_KEY = "sk_test_standin_0123456789abcdef"
 PUBLISHABLE_KEY = "pk_test_standin_0123456789abcdef"
 WEBHOOK_SECRET = "whsec_standin_0123456789abcdef"
-_START_SECONDS_MAX = 10.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ async def running_standin(
     webhook_secret: str = WEBHOOK_SECRET,
     webhook_retry_seconds: float = 0.05,
     webhook_attempts_max: int = 16,
+    observe: Observer = ignore,
 ) -> AsyncIterator[RunningStandin]:
     """Runs on the present loop, on 127.0.0.1, with the control plane. What `folder` holds goes on."""
     listener = listen(port)
@@ -58,29 +58,13 @@ async def running_standin(
         webhook_retry_seconds=webhook_retry_seconds,
         webhook_attempts_max=webhook_attempts_max,
     )
-    server = StandinServer(server_config(create_app(settings, clock or SystemClock())))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        await _until_started(server, serving)
-        async with httpx.AsyncClient(base_url=api_base, trust_env=False) as http:
-            yield RunningStandin(
-                api_base=api_base,
-                secret_key=settings.secret_key,
-                publishable_key=settings.publishable_key,
-                restricted_key=settings.restricted_key,
-                webhook_secret=webhook_secret,
-                sim=Sim(http),
-            )
-    finally:
-        server.should_exit = True
-        await serving
-        listener.close()
-
-
-async def _until_started(server: StandinServer, serving: asyncio.Task[None]) -> None:
-    async with asyncio.timeout(_START_SECONDS_MAX):
-        while not server.started:
-            if serving.done():
-                await serving
-                raise RuntimeError("the Stripe stand-in ended while it started")
-            await asyncio.sleep(0.005)
+    app = create_app(settings, clock or SystemClock(), observe)
+    async with serving(server_config(app), listener), httpx.AsyncClient(base_url=api_base, trust_env=False) as http:
+        yield RunningStandin(
+            api_base=api_base,
+            secret_key=settings.secret_key,
+            publishable_key=settings.publishable_key,
+            restricted_key=settings.restricted_key,
+            webhook_secret=webhook_secret,
+            sim=Sim(http),
+        )

@@ -1,8 +1,9 @@
 """The stand-in on a socket: uvicorn, with the connection in reach of the faults."""
 
+import asyncio
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
@@ -18,14 +19,6 @@ class ReachableProtocol(HttpToolsProtocol):
         super().on_message_begin()
         reach: Any = {TRANSPORT: self.transport}
         self.scope["extensions"] = reach
-
-
-class StandinServer(uvicorn.Server):
-    """Leaves signals to whoever hosts it."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def listen(port: int) -> socket.socket:
@@ -47,3 +40,29 @@ def server_config(app: Any) -> uvicorn.Config:
         timeout_graceful_shutdown=1,
         timeout_keep_alive=30,
     )
+
+
+@asynccontextmanager
+async def serving(config: uvicorn.Config, listener: socket.socket) -> AsyncIterator[None]:
+    """Serves on the present loop until the block ends, then cuts what is still open.
+
+    Without uvicorn's own loop: that would take over signals, and a third of a second to start and end.
+    """
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listener])
+    try:
+        yield
+    finally:
+        for accepting in server.servers:
+            accepting.close()
+        for connection in list(server.server_state.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        running = list(server.server_state.tasks)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await server.lifespan.shutdown()
+        listener.close()

@@ -8,7 +8,7 @@ from deploy.local.stripe_standin.store import Record
 from deploy.local.stripe_standin.work import Request, Work
 
 from .lookups import not_the_customers
-from .payment_methods import NEW_CARD, create_method, require_unspent, resolve_method
+from .payment_methods import require_unspent, resolve_method
 
 AUTOMATIC: Parameters = {"enabled": boolean().required(), "allow_redirects": choice("always", "never")}
 CONFIRMED: Parameters = {
@@ -20,7 +20,6 @@ CONFIRMED: Parameters = {
         }
     ),
     "payment_method": text(),
-    "payment_method_data": group(NEW_CARD),
     "payment_method_options": group(
         {"card": group({"request_three_d_secure": choice("any", "automatic", "challenge")})}
     ),
@@ -54,8 +53,6 @@ def shown(request: Request, body: Json) -> Json:
 
 
 def method_given(work: Work, params: Json) -> Record | None:
-    if "payment_method_data" in params:
-        return create_method(work, params["payment_method_data"])
     chosen = params.get("payment_method")
     return resolve_method(work, chosen) if chosen else None
 

@@ -54,20 +54,27 @@
       return answer.ok ? { object: body } : { error: body.error };
     }
 
-    function cardParams(method) {
-      if (method === undefined || method === null) return {};
-      if (typeof method === "string") return { payment_method: method };
+    // Stripe's API takes no raw card with an intent: the card becomes a payment method first.
+    async function savedMethod(method) {
+      if (method === undefined || method === null || typeof method === "string") return { id: method };
       const card = method.card && method.card.read ? method.card.read() : method.card;
-      return { payment_method_data: { type: "card", card, billing_details: method.billing_details } };
+      const made = await call("POST", "payment_methods", {
+        type: "card",
+        card,
+        billing_details: method.billing_details,
+      });
+      return made.error ? made : { id: made.object.id };
     }
 
     async function confirm(kind, name, secret, data, options) {
       const id = secret.split("_secret_")[0];
       const given = data || {};
+      const method = await savedMethod(given.payment_method);
+      if (method.error) return { error: method.error };
       const result = await call("POST", `${kind}/${id}/confirm`, {
         client_secret: secret,
         return_url: given.return_url,
-        ...cardParams(given.payment_method),
+        payment_method: method.id,
       });
       if (result.error) return { error: result.error };
       if (options && options.handleActions === false) return { [name]: result.object };
