@@ -117,9 +117,7 @@ class BatchConsumer:
         limit_ms = self._policy.expires_ms
         return batch if limit_ms is None else [message for message in batch if not message.outlived(limit_ms)]
 
-    async def _outcomes(
-        self, subscription: Subscription, batch: Sequence[Incoming]
-    ) -> list[tuple[Incoming, Outcome]]:
+    async def _outcomes(self, subscription: Subscription, batch: Sequence[Incoming]) -> list[tuple[Incoming, Outcome]]:
         """What is to be retried or parked; raises `LostBatch`. Repeats for as long as an outage lasts."""
         attempt = 0
         while batch:

@@ -38,9 +38,7 @@ class RetryPolicy:
         return self.delays_s[retries] if outcome.delay_s is None else outcome.delay_s
 
 
-def side_messages(
-    queue: WorkQueue, policy: RetryPolicy, given_up: Iterable[tuple[Incoming, Outcome]]
-) -> list[Message]:
+def side_messages(queue: WorkQueue, policy: RetryPolicy, given_up: Iterable[tuple[Incoming, Outcome]]) -> list[Message]:
     """The messages to publish before their originals are acknowledged."""
     return [_side_message(queue, policy, message, outcome) for message, outcome in given_up]
 

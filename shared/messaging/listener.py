@@ -138,6 +138,4 @@ class Listener(Generic[Tx]):
 def _in_words(error: ValidationError) -> str:
     """`data.amount_cents: Input should be a valid integer; …`, without the values."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(
-        f"{'.'.join(map(str, ('data', *problem['loc'])))}: {problem['msg']}" for problem in problems
-    )
+    return "; ".join(f"{'.'.join(map(str, ('data', *problem['loc'])))}: {problem['msg']}" for problem in problems)

@@ -1,6 +1,7 @@
 """One connection that comes back by itself."""
 
 import asyncio
+import logging
 from contextlib import suppress
 
 import structlog
@@ -22,6 +23,7 @@ GONE = (AMQPError, OSError, RuntimeError, EOFError, TimeoutError)
 """What aiormq raises when the connection or the channel went away underneath a call."""
 
 log = structlog.get_logger(__name__)
+logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # we tell of each loss once, and why
 
 
 class Link:
@@ -50,9 +52,7 @@ class Link:
                 while self._connection is None:
                     await self._up.wait()
         except TimeoutError:
-            raise BrokerUnreachable(
-                f"no connection to the broker: {self._last_error or 'timed out'}"
-            ) from None
+            raise BrokerUnreachable(f"no connection to the broker: {self._last_error or 'timed out'}") from None
         return self._connection
 
     async def close(self) -> None:
@@ -91,10 +91,15 @@ class Link:
         self._connection = connection
         self._up.set()
         try:
-            await asyncio.wait([connection.closing])
-            log.warning("broker_connection_lost", link=self._name)
+            closing = connection.closing
+            await asyncio.wait([closing])
+            log.warning("broker_connection_lost", link=self._name, error=_reason(closing))
         finally:
             self._connection = None
             self._up.clear()
             with suppress(*GONE):
                 await connection.close(timeout=CLOSE_TIMEOUT_S)
+
+
+def _reason(closing: asyncio.Future[object]) -> str:
+    return "cancelled" if closing.cancelled() else str(closing.exception() or "closed")
