@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -133,11 +134,11 @@ class ServerProcess:
 async def end_leftover(pid_file: Path) -> None:
     """End the server an earlier process of ours left behind when it was killed, if it is still there."""
     try:
-        pid_text, started = pid_file.read_text().split(" ", 1)  # noqa: ASYNC240
-    except (FileNotFoundError, ValueError):
+        written = pid_file.read_text()  # noqa: ASYNC240
+    except FileNotFoundError:
         return
-    pid = int(pid_text)
-    if started and started_at(pid) == started:
+    if (named := re.fullmatch(r"(\d+) (\d+)", written)) and started_at(int(named[1])) == named[2]:
+        pid = int(named[1])
         family = [pid, *descendants(pid)]
         for member in family:
             send(member, signal.SIGKILL)

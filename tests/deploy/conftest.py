@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -15,13 +14,14 @@ from deploy.local.servers import AMQP_VARIABLES, Servers, private_servers
 DEFAULT_PORTS = (5432, 5672, 4369, 25672)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def nothing_given() -> Iterator[None]:
-    """These tests start servers; addresses in the environment would prevent that."""
-    names = ("RINGFENCE_POSTGRES_URL", *AMQP_VARIABLES.values())
-    before = {name: os.environ.pop(name) for name in names if name in os.environ}
-    yield
-    os.environ.update(before)
+ADDRESSES = ("RINGFENCE_POSTGRES_URL", *AMQP_VARIABLES.values())
+
+
+@pytest.fixture(autouse=True)
+def nothing_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests start servers of their own, also where the other tests are given some."""
+    for name in ADDRESSES:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")
@@ -41,5 +41,10 @@ def default_ports_taken() -> Iterator[None]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def servers(tmp_path_factory: pytest.TempPathFactory, default_ports_taken: None) -> AsyncIterator[Servers]:
     folder = tmp_path_factory.mktemp("servers")
-    async with private_servers(folder, keep_data=False, report=lambda _: None) as running:
-        yield running
+    with pytest.MonkeyPatch.context() as environment:
+        for name in ADDRESSES:
+            environment.delenv(name, raising=False)
+        starting = private_servers(folder, keep_data=False, report=lambda _: None)
+        running = await starting.__aenter__()
+    yield running
+    await starting.__aexit__(None, None, None)
