@@ -1,0 +1,192 @@
+"""`/v1/accounts`: open, read, change, suspend, adjust (contract §4; platform key)."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import AfterValidator, Field, StringConstraints
+
+from services.ledger import accounts
+from services.ledger.accounts import Opening
+from services.ledger.api_edge import (
+    BooksRoute,
+    Cents,
+    Limit,
+    Offset,
+    SignedCents,
+    answered,
+    attempt_of,
+    known_id,
+    platform_account,
+    platform_only,
+    secret_of_request,
+)
+from services.ledger.context import LedgerContext
+from services.ledger.keys import add_account_key, new_salt, secret_from
+from services.ledger.postings import post_adjustment
+from shared.access import secret_hash
+from shared.contracts.fields_v1 import CallerId, Strict, Text
+from shared.http_app import OrjsonResponse
+from shared.http_errors import ApiError
+from shared.postgres.idempotency import Answer, once
+from shared.postgres.pool import Connection, transaction
+from shared.rating.hours_text import time_zone_name
+
+CALLS_MAX = 1_000_000
+CREATE, ADJUST = "POST /v1/accounts", "POST /v1/accounts/{account_id}/adjustments"
+PLATFORM = "platform"
+"""Whose Idempotency-Keys those of requests are that are about no account yet."""
+
+Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00-\x1f]+@[^@\s\x00-\x1f]+$")]
+InboundPolicy = Literal["reject", "allow"]
+Calls = Annotated[int, Field(ge=0, le=CALLS_MAX)]
+TimeZone = Annotated[str, AfterValidator(time_zone_name)]
+
+
+def _not_zero(cents: int) -> int:
+    if cents == 0:
+        raise ValueError("must not be 0")
+    return cents
+
+
+class NewAccount(Strict):
+    """`currency` is there to be refused: a wallet holds US dollars."""
+
+    id: CallerId | None = None
+    name: Text
+    email: Email | None = None
+    parent_id: CallerId | None = None
+    agency: bool = False
+    timezone: TimeZone = "UTC"
+    currency: Text = "usd"
+    credit_limit_cents: Cents = 0
+    inbound_policy: InboundPolicy = "reject"
+    auto_charge: bool | None = None
+    settle_negative: bool | None = None
+    low_balance_cents: Cents | None = None
+    monthly_spend_limit_cents: Cents | None = None
+    max_concurrent_calls: Calls | None = None
+    signup_credit_cents: Cents | None = None
+
+    def opening(self) -> Opening:
+        """The same as the ledger's own value; raises 422 `currency_not_supported`."""
+        if self.currency.lower() != "usd":
+            raise ApiError(422, "currency_not_supported", "Accounts are in usd.")
+        fields = self.model_dump(exclude={"id", "agency", "currency"})
+        return Opening(account_id=self.id, is_agency=self.agency, **fields)
+
+
+class AccountChange(Strict):
+    """Only the fields that are sent change; null takes back what may be absent."""
+
+    name: Text = ""
+    email: Email | None = None
+    timezone: TimeZone = "UTC"
+    credit_limit_cents: Cents = 0
+    inbound_policy: InboundPolicy = "reject"
+    auto_charge: bool = False
+    settle_negative: bool = False
+    low_balance_cents: Cents = 0
+    monthly_spend_limit_cents: Cents | None = None
+    max_concurrent_calls: Calls | None = None
+    disabled: bool = False
+
+
+class Suspension(Strict):
+    reason: Text
+
+
+class Adjustment(Strict):
+    """Cents given (positive) or taken (negative); zero is refused."""
+
+    amount_cents: Annotated[SignedCents, AfterValidator(_not_zero)]
+    description: Text
+
+
+def build_router(context: LedgerContext) -> APIRouter:
+    router = APIRouter(prefix="/v1/accounts", tags=["accounts"], route_class=BooksRoute)
+    pool, clock = context.pool, context.host.clock
+    is_platform, account_in_path = platform_only(context), platform_account(context)
+
+    @router.post("", status_code=201, summary="Open an account", dependencies=[is_platform])
+    async def create(request: Request, body: NewAccount) -> Response:
+        now = clock.now()
+        opening = body.opening()
+        maker = secret_of_request(request)
+
+        async def work(connection: Connection) -> Answer:
+            account = await accounts.open_account(connection, opening, settings=context.settings, now=now)
+            salt = new_salt()
+            secret = secret_from(maker, salt)
+            await add_account_key(connection, account["account_id"], secret, name="first key", now=now)
+            return Answer(201, {**account, "api_key": {"salt": salt, "hash": secret_hash(secret).hex()}})
+
+        answer = await once(pool, await attempt_of(request, CREATE, account_id=PLATFORM), now, work)
+        context.host.announcer.tell([answer.body["account_id"]])
+        answer.body["api_key"] = _shown_once(answer.body["api_key"], maker)
+        await _echo_id(request, answer.body)
+        return answered(answer)
+
+    @router.get("", summary="List accounts", dependencies=[is_platform])
+    async def list_all(limit: Limit = 50, offset: Offset = 0, parent_id: str | None = None) -> Response:
+        if parent_id is not None:
+            known_id(parent_id, "account")
+        async with pool.acquire() as connection:
+            page = await accounts.list_accounts(connection, parent_id=parent_id, limit=limit, offset=offset)
+        return OrjsonResponse(page)
+
+    @router.get("/{account_id}", summary="Read an account")
+    async def read(account_id: str = account_in_path) -> Response:
+        async with pool.acquire() as connection:
+            return OrjsonResponse(await accounts.account_json(connection, account_id))
+
+    @router.patch("/{account_id}", summary="Change an account")
+    async def change(body: AccountChange, account_id: str = account_in_path) -> Response:
+        async with transaction(pool) as connection:
+            changed = await accounts.change_account(
+                connection, account_id, body.model_dump(include=body.model_fields_set), now=clock.now()
+            )
+        context.host.announcer.tell([account_id])
+        return OrjsonResponse(changed)
+
+    @router.post("/{account_id}/suspend", summary="Suspend an account by hand")
+    async def suspend(body: Suspension, account_id: str = account_in_path) -> Response:
+        async with transaction(pool) as connection:
+            account = await accounts.suspend_by_hand(connection, account_id, body.reason, now=clock.now())
+        context.host.announcer.tell([account_id])
+        return OrjsonResponse(account)
+
+    @router.post("/{account_id}/reinstate", summary="Lift an account's suspension by hand")
+    async def reinstate(account_id: str = account_in_path) -> Response:
+        async with transaction(pool) as connection:
+            account = await accounts.reinstate_by_hand(connection, account_id, now=clock.now())
+        context.host.announcer.tell([account_id])
+        return OrjsonResponse(account)
+
+    @router.post("/{account_id}/adjustments", status_code=201, summary="Give or take money by hand")
+    async def adjust(request: Request, body: Adjustment, account_id: str = account_in_path) -> Response:
+        now = clock.now()
+
+        async def work(connection: Connection) -> Answer:
+            posted = await post_adjustment(
+                connection, account_id, amount_cents=body.amount_cents, description=body.description, now=now
+            )
+            return Answer(201, posted)
+
+        answer = await once(pool, await attempt_of(request, ADJUST, account_id=account_id), now, work)
+        context.host.announcer.tell([account_id])
+        return answered(answer)
+
+    return router
+
+
+def _shown_once(sealed: dict[str, Any], maker_secret: str) -> str | None:
+    """The new key's secret again; None when another key asks, which could not have made it."""
+    secret = secret_from(maker_secret, sealed["salt"])
+    return secret if secret_hash(secret).hex() == sealed["hash"] else None
+
+
+async def _echo_id(request: Request, account: dict[str, Any]) -> None:
+    """An integer id is echoed as the integer it was sent as (contract §0, Ids)."""
+    sent = (await request.json()).get("id")
+    if isinstance(sent, int):
+        account["id"] = sent

@@ -1,0 +1,101 @@
+"""What the ledger's routes have in common: who may ask, paging, idempotency, books out of reach."""
+
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Depends, Query, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import Field
+
+from services.ledger.context import LedgerContext
+from services.ledger.settings import CENTS_MAX
+from shared.access import Principal, secret_of
+from shared.contracts.fields_v1 import is_caller_id
+from shared.edge import parse_body
+from shared.http_app import OrjsonResponse
+from shared.http_errors import ApiError, not_found
+from shared.postgres.idempotency import Answer, Attempt, attempt
+from shared.postgres.pool import OUTAGES
+
+LIMIT_MAX = 200
+OFFSET_MAX = 10**9
+RETRY_AFTER = {"Retry-After": "1"}
+
+Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
+Offset = Annotated[int, Query(ge=0, le=OFFSET_MAX)]
+Cents = Annotated[int, Field(ge=0, le=CENTS_MAX)]
+SignedCents = Annotated[int, Field(ge=-CENTS_MAX, le=CENTS_MAX)]
+
+
+class BooksRoute(APIRoute):
+    """A route that answers 503 `billing_unavailable` when the books are out of reach: try again, nothing is done."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def answer_or_unavailable(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except OUTAGES:
+                raise unavailable() from None
+
+        return answer_or_unavailable
+
+
+def unavailable() -> ApiError:
+    """503: what is needed for an answer can't be reached now."""
+    return ApiError(503, "billing_unavailable", "Billing is out of reach; try again.", headers=RETRY_AFTER)
+
+
+def platform_only(context: LedgerContext) -> Any:
+    """A dependency that lets only a platform key pass; raises 401 or 403."""
+
+    async def require_platform(request: Request) -> Principal:
+        return await context.host.access.platform(request.headers.get("authorization"))
+
+    return Depends(require_platform)
+
+
+def platform_account(context: LedgerContext) -> Any:
+    """A dependency for `/v1/accounts/{account_id}/…`: a platform key, and an account that exists (404)."""
+
+    async def account_in_path(request: Request, account_id: str) -> str:
+        principal = await context.host.access.platform(request.headers.get("authorization"))
+        await context.host.access.require_reach(principal, account_id)
+        return account_id
+
+    return Depends(account_in_path)
+
+
+def account_asked_about(context: LedgerContext) -> Any:
+    """A dependency for §5 and §6: the account of the key, or the one named in the header Ringfence-Account."""
+
+    async def account_of_request(request: Request) -> str:
+        principal = await context.host.access.principal(request.headers.get("authorization"))
+        return await context.host.access.account_id(principal, request.headers.get("ringfence-account"))
+
+    return Depends(account_of_request)
+
+
+def secret_of_request(request: Request) -> str:
+    """The key the request came with, already known to be good."""
+    return secret_of(request.headers.get("authorization"))
+
+
+async def attempt_of(request: Request, route: str, *, account_id: str) -> Attempt:
+    """The request as idempotency sees it: its key, its path and its body."""
+    body = await request.body()
+    what = [request.url.path, parse_body(body) if body else None]
+    return attempt(account_id=account_id, route=route, key=request.headers.get("idempotency-key"), request=what)
+
+
+def answered(answer: Answer) -> Response:
+    """An answer, with the header that tells a replay."""
+    return OrjsonResponse(answer.body, status_code=answer.status, headers=answer.headers)
+
+
+def known_id(text: str, what: str) -> str:
+    """An id in a path or query; what can't be an id names nothing: 404."""
+    if not is_caller_id(text):
+        raise not_found(what)
+    return text
