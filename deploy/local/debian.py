@@ -49,7 +49,14 @@ async def _unpack(cache: Path, report: Report) -> Path:
     shutil.rmtree(work, ignore_errors=True)
     (work / "root").mkdir(parents=True)
     report(f"RabbitMQ {version}: fetching {len(PACKAGES)} Debian packages (33 MB, once)")
-    await _run(["apt-get", "download", "-q", *PACKAGES], cwd=work)
+    try:
+        await _download(work)
+    except SetUpError:
+        if os.geteuid() != 0:
+            raise
+        await _update(report)  # the lists name versions that are gone
+        version = await _candidate(report)
+        await _download(work)
     report(f"RabbitMQ {version}: unpacking")
     for package in sorted(work.glob("*.deb")):
         await _run(["dpkg", "-x", str(package), str(work / "root")], cwd=work)
@@ -64,12 +71,20 @@ async def _candidate(report: Report) -> str:
     """The version apt would install; as root the package lists are fetched when there are none."""
     version = await _policy()
     if version is None and os.geteuid() == 0:
-        report("RabbitMQ: fetching Debian's package lists")
-        await _run(["apt-get", "update", "-q"], cwd=Path("/"))
+        await _update(report)
         version = await _policy()
     if version is None:
         raise SetUpError("apt knows no rabbitmq-server: run `apt-get update` as root once")
     return version
+
+
+async def _update(report: Report) -> None:
+    report("RabbitMQ: fetching Debian's package lists")
+    await _run(["apt-get", "update", "-q"], cwd=Path("/"))
+
+
+async def _download(work: Path) -> None:
+    await _run(["apt-get", "download", "-q", "-o", "Acquire::Retries=3", *PACKAGES], cwd=work)
 
 
 async def _policy() -> str | None:

@@ -75,10 +75,10 @@ class PrivatePostgres:
 
     async def prepare(self, *, keep_data: bool) -> None:
         """End what an earlier run left, find the programs, make the cluster if there is none to keep."""
-        await end_leftover(self._pid_file)
+        await end_leftover(self._pid_file, signal.SIGINT)
         self._programs = _programs(self._cache, self._user) / "bin"
         if not keep_data:
-            self.remove_data()
+            await self.remove_data()
         self._data = self._place("postgres")
         self.port = free_port()
         if not ((self._folder / "postgres.ready").exists() and (self._data / "PG_VERSION").exists()):
@@ -112,7 +112,7 @@ class PrivatePostgres:
             await self._process.kill()
             self._process = None
 
-    def remove_data(self) -> None:
+    async def remove_data(self) -> None:
         (self._folder / "postgres.ready").unlink(missing_ok=True)
         place = self._folder / "postgres"
         if place.is_symlink():

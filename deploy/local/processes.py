@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,7 @@ stopped server can be lent that very port, connect to itself and keep the server
 PORT_LAST = 32_000
 PORT_TRIES_MAX = 200
 POLL_SECONDS = 0.03
+END_PATIENCE_SECONDS = 10.0
 
 
 class SetUpError(Exception):
@@ -131,8 +133,11 @@ class ServerProcess:
             await asyncio.sleep(POLL_SECONDS)
 
 
-async def end_leftover(pid_file: Path) -> None:
-    """End the server an earlier process of ours left behind when it was killed, if it is still there."""
+async def end_leftover(pid_file: Path, how: signal.Signals) -> None:
+    """End the server an earlier process of ours left behind when it was killed, if it is still there.
+
+    Politely first: it has most likely been told already, by the kernel, and is about to close its files.
+    """
     try:
         written = pid_file.read_text()  # noqa: ASYNC240
     except FileNotFoundError:
@@ -140,7 +145,10 @@ async def end_leftover(pid_file: Path) -> None:
     if (named := re.fullmatch(r"(\d+) (\d+)", written)) and started_at(int(named[1])) == named[2]:
         pid = int(named[1])
         family = [pid, *descendants(pid)]
-        for member in family:
+        send(pid, how)
+        with suppress(SetUpError):
+            await all_gone(family)
+        for member in alive(family):
             send(member, signal.SIGKILL)
         await all_gone(family)
     pid_file.unlink(missing_ok=True)  # noqa: ASYNC240
@@ -182,11 +190,16 @@ def send(pid: int, how: signal.Signals) -> None:
         return
 
 
-async def all_gone(pids: list[int], *, patience_seconds: float = 10.0) -> None:
-    give_up = time.monotonic() + patience_seconds
-    while any(started_at(pid) for pid in pids):
+def alive(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if started_at(pid)]
+
+
+async def all_gone(pids: list[int]) -> None:
+    """Return when none is left; SetUpError when some will not go."""
+    give_up = time.monotonic() + END_PATIENCE_SECONDS
+    while left := alive(pids):
         if time.monotonic() > give_up:
-            raise SetUpError(f"processes {pids} do not end")
+            raise SetUpError(f"processes {left} do not end")
         await asyncio.sleep(POLL_SECONDS)
 
 

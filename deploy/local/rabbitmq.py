@@ -1,8 +1,7 @@
 """A private RabbitMQ on free ports of 127.0.0.1: node name, data, logs, cookie and name server of its own.
 
 Taken from what is there, in this order: an installed rabbitmq-server, Debian's packages unpacked under
-`.ringfence/` (debian.py), Docker. Of an installed one the scripts in `sbin` are called, not Debian's wrapper,
-which wants root or the user `rabbitmq`.
+`.ringfence/`, Docker.
 """
 
 from __future__ import annotations
@@ -14,10 +13,9 @@ import secrets
 import shutil
 import signal
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local import debian
+from deploy.local import docker
 from deploy.local.processes import (
     POLL_SECONDS,
     Report,
@@ -27,25 +25,11 @@ from deploy.local.processes import (
     free_port,
     tail,
 )
+from deploy.local.rabbitmq_programs import Programs, find_programs
 from deploy.rabbitmq.definitions import USERS, VHOST, with_passwords
 
 START_PATIENCE_SECONDS = 90.0
 STOP_PATIENCE_SECONDS = 20.0
-DOCKER_IMAGE = "rabbitmq:4"
-NO_BROKER = """\
-RabbitMQ could not be had. One of these helps:
-  1. install it: as root, `apt-get install rabbitmq-server` (it need not run)
-  2. on Debian or Ubuntu, as root: `apt-get update`; then its packages are unpacked here, nothing is installed
-  3. start Docker
-or give a broker of your own by RINGFENCE_AMQP_URL."""
-
-
-@dataclass(frozen=True, slots=True)
-class Programs:
-    """`sbin` holds RabbitMQ's scripts; `root` is where its packages were unpacked, None when installed."""
-
-    sbin: Path
-    root: Path | None
 
 
 class PrivateBroker:
@@ -56,10 +40,13 @@ class PrivateBroker:
         self._cache = cache
         self._report = report
         self._home = folder / "rabbitmq"
+        self._configuration = self._home / "configuration"
+        self._container = docker.name_for(folder)
         self._pid_file = folder / "rabbitmq.pid"
         self._epmd_pid_file = folder / "epmd.pid"
         self._log = folder / "rabbitmq.log"
         self._programs: Programs | None = None
+        self._in_docker = False
         self._epmd: ServerProcess | None = None
         self._node: ServerProcess | None = None
         self.port = 0
@@ -75,10 +62,13 @@ class PrivateBroker:
     async def prepare(self, *, keep_data: bool) -> None:
         """End what an earlier run left, find RabbitMQ, write its configuration; else SetUpError."""
         for pid_file in (self._pid_file, self._epmd_pid_file):
-            await end_leftover(pid_file)
+            await end_leftover(pid_file, signal.SIGTERM)
         if not keep_data:
-            self.remove_data()
+            shutil.rmtree(self._home, ignore_errors=True)
         self._programs = await find_programs(self._cache, self._report)
+        self._in_docker = self._programs is None
+        if self._in_docker:
+            await docker.remove(self._container, data=not keep_data)
         self.port = free_port()
         self._epmd_port = free_port(frozenset({self.port}))
         self._node_port = free_port(frozenset({self.port, self._epmd_port}))
@@ -89,17 +79,16 @@ class PrivateBroker:
         if self._node is not None:
             return
         if self._programs is None:
-            self._node = self._spawn(self._docker_command(), self._pid_file)
+            command = docker.run_command(self._container, port=self.port, configuration=self._configuration)
+            self._node = self._spawn(command, self._pid_file, dict(os.environ))
         else:
             environment = self._environment(self._programs)
             self._epmd = self._spawn(
-                [*self._epmd_command(), "-address", "127.0.0.1", "-port", str(self._epmd_port)],
+                [self._programs.epmd(), "-address", "127.0.0.1", "-port", str(self._epmd_port)],
                 self._epmd_pid_file,
                 environment,
             )
-            self._node = self._spawn(
-                [str(self._programs.sbin / "rabbitmq-server")], self._pid_file, environment
-            )
+            self._node = self._spawn([str(self._programs.sbin / "rabbitmq-server")], self._pid_file, environment)
         await self._ready(self._node)
 
     async def stop(self) -> None:
@@ -108,6 +97,8 @@ class PrivateBroker:
         await self._stop_epmd()
 
     async def kill(self) -> None:
+        if self._in_docker:
+            await docker.kill(self._container)
         if self._node is not None:
             await self._node.kill()
         await self._stop_epmd()
@@ -122,8 +113,10 @@ class PrivateBroker:
         if await asked.wait() != 0:
             raise SetUpError(f"rabbitmqctl {words[0]} failed")
 
-    def remove_data(self) -> None:
+    async def remove_data(self) -> None:
         shutil.rmtree(self._home, ignore_errors=True)
+        if self._in_docker:
+            await docker.remove(self._container, data=True)
 
     async def _stop_epmd(self) -> None:
         self._node = None
@@ -136,18 +129,19 @@ class PrivateBroker:
         passwords = self._home / "passwords.json"
         if not passwords.exists():
             _write_private(passwords, json.dumps({user: secrets.token_hex(24) for user in USERS}))
-        definitions = self._home / "definitions.json"
-        _write_private(definitions, with_passwords(json.loads(passwords.read_text())))
         cookie = self._home / ".erlang.cookie"
         if not cookie.exists():
             _write_private(cookie, secrets.token_hex(20))
             cookie.chmod(0o400)
         (self._home / "enabled_plugins").write_text("[].\n")
         (self._home / "rabbitmq-env.conf").touch()  # so that the machine's own is not read
-        (self._home / "rabbitmq.conf").write_text(
-            f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
-            f"load_definitions = {definitions}\n"
-            "log.file.level = info\n"
+        self._configuration.mkdir(exist_ok=True)
+        filled_in = with_passwords(json.loads(passwords.read_text()))
+        (self._configuration / "definitions.json").write_text(filled_in)
+        seen_as = docker.CONFIGURATION if self._in_docker else self._configuration
+        (self._configuration / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = {'0.0.0.0' if self._in_docker else '127.0.0.1'}:{self.port}\n"
+            f"load_definitions = {seen_as}/definitions.json\n"
         )
 
     def _environment(self, programs: Programs) -> dict[str, str]:
@@ -161,42 +155,19 @@ class PrivateBroker:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "RABBITMQ_MNESIA_BASE": str(home / "data"),
             "RABBITMQ_LOG_BASE": str(home / "log"),
-            "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+            "RABBITMQ_CONFIG_FILE": str(self._configuration / "rabbitmq.conf"),
             "RABBITMQ_ADVANCED_CONFIG_FILE": str(home / "advanced.config"),
             "RABBITMQ_CONF_ENV_FILE": str(home / "rabbitmq-env.conf"),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
             "RUNNING_UNDER_SYSTEMD": "true",  # the script then becomes the node instead of watching over it
             "LC_ALL": "C.UTF-8",
         }
-        if programs.root is not None:
-            ours |= _paths_of_unpacked(programs.root)
-        return _environment_without("RABBITMQ_", "ERL_", "NOTIFY_SOCKET") | ours
+        return _environment_without("RABBITMQ_", "ERL_", "NOTIFY_SOCKET") | programs.paths() | ours
 
-    def _epmd_command(self) -> list[str]:
-        root = Path("/") if self._programs is None or self._programs.root is None else self._programs.root
-        unpacked = root / "usr" / "lib" / "erlang" / "bin" / "epmd"
-        found = str(unpacked) if unpacked.exists() else shutil.which("epmd")
-        if found is None:
-            raise SetUpError("RabbitMQ is there but Erlang's `epmd` is not")
-        return [found]
-
-    def _docker_command(self) -> list[str]:
-        """In the foreground: the client passes our signals on to the container and removes it at the end."""
-        name = f"ringfence-{self.port}"
-        return [
-            *["docker", "run", "--rm", "--name", name, "--hostname", "ringfence"],
-            *["--publish", f"127.0.0.1:{self.port}:{self.port}"],
-            *["--volume", f"{self._home}:{self._home}:ro"],
-            *["--volume", f"ringfence-{self._folder.name}:/var/lib/rabbitmq"],
-            *["--env", f"RABBITMQ_CONFIG_FILE={self._home}/rabbitmq.conf", DOCKER_IMAGE],
-        ]
-
-    def _spawn(
-        self, command: list[str], pid_file: Path, environment: dict[str, str] | None = None
-    ) -> ServerProcess:
+    def _spawn(self, command: list[str], pid_file: Path, environment: dict[str, str]) -> ServerProcess:
         return ServerProcess.start(
             command,
-            environment=dict(os.environ) if environment is None else environment,
+            environment=environment,
             log=self._log,
             pid_file=pid_file,
             stop_signal=signal.SIGTERM,
@@ -209,57 +180,6 @@ class PrivateBroker:
                 await self.kill()
                 raise SetUpError(f"RabbitMQ did not start ({self._log}):\n{tail(self._log)}")
             await asyncio.sleep(POLL_SECONDS)
-
-
-async def find_programs(cache: Path, report: Report) -> Programs | None:
-    """Where RabbitMQ is; None means Docker. SetUpError names the three ways when there is none."""
-    if (sbin := _installed()) is not None:
-        return Programs(sbin=sbin, root=None)
-    refused = ""
-    if debian.possible():
-        try:
-            root = await debian.unpacked_rabbitmq(cache, report)
-        except SetUpError as error:
-            refused = f"\n({error})"
-        else:
-            return Programs(sbin=_sbin_under(root / "usr" / "lib" / "rabbitmq"), root=root)
-    if await _docker_answers():
-        return None
-    raise SetUpError(NO_BROKER + refused)
-
-
-def _installed() -> Path | None:
-    """The folder of the real scripts: Debian's command is a wrapper around those under /usr/lib/rabbitmq."""
-    debians = Path("/usr/lib/rabbitmq")
-    if debians.is_dir() and shutil.which("erl"):
-        return _sbin_under(debians)
-    command = shutil.which("rabbitmq-server")
-    return None if command is None else Path(command).resolve().parent
-
-
-def _sbin_under(rabbitmq: Path) -> Path:
-    found = sorted(rabbitmq.glob("lib/rabbitmq_server-*/sbin"))
-    if not found:
-        raise SetUpError(f"no rabbitmq_server-*/sbin under {rabbitmq / 'lib'}")
-    return found[-1]
-
-
-def _paths_of_unpacked(root: Path) -> dict[str, str]:
-    libraries = [str(path.parent) for path in root.glob("**/lib*/**/libtinfo.so.6")]
-    libraries += [str(path.parent) for path in root.glob("**/lib*/**/libsctp.so.1")]
-    return {
-        "PATH": f"{root}/usr/lib/erlang/bin:{os.environ.get('PATH', os.defpath)}",
-        "LD_LIBRARY_PATH": ":".join(dict.fromkeys(libraries)),
-    }
-
-
-async def _docker_answers() -> bool:
-    if shutil.which("docker") is None:
-        return False
-    asked = await asyncio.create_subprocess_exec(
-        "docker", "info", stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
-    )
-    return await asked.wait() == 0
 
 
 async def _speaks_amqp(port: int) -> bool:

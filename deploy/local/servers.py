@@ -89,9 +89,7 @@ async def private_servers(
         cache = _cache_folder(own)
         postgres = None if "RINGFENCE_POSTGRES_URL" in given else PrivatePostgres(own, cache, report)
         broker = None if "RINGFENCE_AMQP_URL" in given else PrivateBroker(own, cache, report)
-        ours: list[PrivatePostgres | PrivateBroker] = [
-            server for server in (postgres, broker) if server is not None
-        ]
+        ours: list[PrivatePostgres | PrivateBroker] = [server for server in (postgres, broker) if server is not None]
         try:
             await _side_by_side([_begin(server, keep_data) for server in ours])
             yield Servers(
@@ -113,7 +111,7 @@ async def _begin(server: PrivatePostgres | PrivateBroker, keep_data: bool) -> No
 async def _end(server: PrivatePostgres | PrivateBroker, keep_data: bool) -> None:
     await server.stop()
     if not keep_data:
-        server.remove_data()
+        await server.remove_data()
 
 
 async def _side_by_side(work: Iterable[Coroutine[None, None, None]]) -> None:

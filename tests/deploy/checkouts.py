@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from importlib.metadata import distribution
 from pathlib import Path
 
+from deploy.local.processes import alive
 from deploy.local.servers import CHECKOUT
-from tests.deploy.processes import alive, processes_of
+from tests.deploy.processes import processes_of
 
 
 class RunningServers:

@@ -5,17 +5,13 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from deploy.local.processes import descendants, started_at
+from deploy.local.processes import alive, descendants
 
 
 def processes_of(folder: Path) -> list[int]:
     """All processes of the servers in this folder, as their pid files and the kernel tell."""
     pids = [int(path.read_text().split()[0]) for path in folder.glob("*.pid")]
     return [pid for parent in pids for pid in (parent, *descendants(parent))]
-
-
-def alive(pids: list[int]) -> list[int]:
-    return [pid for pid in pids if started_at(pid)]
 
 
 def left_after(pids: list[int], seconds: float) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ def stranger() -> Iterator[subprocess.Popen[bytes]]:
 async def test_a_server_left_by_a_killed_run_is_ended(tmp_path: Path, stranger: subprocess.Popen[bytes]) -> None:
     pid_file = tmp_path / "server.pid"
     pid_file.write_text(f"{stranger.pid} {started_at(stranger.pid)}")
-    await end_leftover(pid_file)
+    await end_leftover(pid_file, signal.SIGTERM)
     assert stranger.wait(timeout=5) < 0
     assert not pid_file.exists()
 
@@ -34,7 +35,7 @@ async def test_a_pid_used_again_by_somebody_else_is_left_alone(
 ) -> None:
     pid_file = tmp_path / "server.pid"
     pid_file.write_text(f"{stranger.pid} {int(started_at(stranger.pid)) - 1}")
-    await end_leftover(pid_file)
+    await end_leftover(pid_file, signal.SIGTERM)
     assert stranger.poll() is None
     assert not pid_file.exists()
 
@@ -43,8 +44,8 @@ async def test_a_pid_used_again_by_somebody_else_is_left_alone(
 async def test_a_broken_pid_file_harms_nobody(tmp_path: Path, content: str) -> None:
     pid_file = tmp_path / "server.pid"
     pid_file.write_text(content)
-    await end_leftover(pid_file)
-    await end_leftover(tmp_path / "none.pid")
+    await end_leftover(pid_file, signal.SIGTERM)
+    await end_leftover(tmp_path / "none.pid", signal.SIGTERM)
 
 
 def test_a_dead_process_has_no_start_time() -> None:
