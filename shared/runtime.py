@@ -56,6 +56,7 @@ async def host(services: Sequence[Service], settings: Settings, *, listen: bool 
     async with AsyncExitStack() as stack:
         broker = Rabbit(settings.amqp_url)
         stack.push_async_callback(broker.close)
+        await broker.open()
         await broker.declare(Topology(()))
         clock = MovableClock()
         # Any service's role may announce and look keys up; the first hosted one lends its own.
