@@ -1,8 +1,9 @@
 """The composition root: every service, and every queue they hear."""
 
 from services.ledger.service import LEDGER
+from services.scheduler.service import SCHEDULER
 from shared.service import Service
 
-SERVICES: tuple[Service, ...] = (LEDGER,)
+SERVICES: tuple[Service, ...] = (LEDGER, SCHEDULER)
 
 QUEUES = tuple(queue for service in SERVICES for queue in service.hears)

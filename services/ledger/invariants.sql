@@ -127,3 +127,12 @@ LEFT JOIN LATERAL (
       AND date_trunc('month', created_at AT TIME ZONE 'UTC')::date = spend_month
 ) AS summed ON true
 WHERE spend_month > '-infinity' AND spend_micros <> coalesce(total, 0);
+
+-- name: everything_belongs_to_an_account
+SELECT account_id AS subject, format('%s rows of %s, but no such account', rows, what) AS detail
+FROM (
+    SELECT account_id, 'transfers' AS what, count(*) AS rows FROM ledger.transfers GROUP BY account_id
+    UNION ALL SELECT account_id, 'holds', count(*) FROM ledger.holds GROUP BY account_id
+    UNION ALL SELECT account_id, 'usage_events', count(*) FROM ledger.usage_events GROUP BY account_id
+) AS owned
+WHERE NOT EXISTS (SELECT FROM ledger.accounts WHERE accounts.account_id = owned.account_id);

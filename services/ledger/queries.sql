@@ -1,10 +1,9 @@
 -- name: open_usage
-SELECT * FROM ledger.open_usage_v1($1, $2, $3, $4, $5, $6);
+SELECT * FROM ledger.open_usage_v1($1, $2, $3, $4, $5);
 
 -- name: post_usage
 SELECT ledger.post_usage_v1(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-    $25, $26, $27, $28, $29, $30, $31, $32);
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24);
 
 -- name: consume_minutes
 SELECT ledger.consume_minutes_v1($1, $2, $3, $4, $5, $6);

@@ -1,6 +1,7 @@
 """The ledger: the books of money and minutes, and the only arbiter of both. Start reading here.
 
-It opens its pool as the role ledger, makes sure that there are prices and a platform key, and serves its API.
+It opens its pool as the role ledger, makes sure that there are prices and a platform key, then hears usage, ticks and
+commands and serves its API.
 """
 
 from collections.abc import AsyncIterator
@@ -8,6 +9,8 @@ from contextlib import asynccontextmanager
 
 from services.ledger.api import build_router
 from services.ledger.context import LedgerContext
+from services.ledger.hears import QUEUES, consumers
+from services.ledger.jobs import jobs
 from services.ledger.keys import ensure_platform_key
 from services.ledger.prices import ensure_first_book
 from services.ledger.settings import LedgerSettings
@@ -23,8 +26,12 @@ SAYS = (
     "balance_low",
     "balance_depleted",
     "balance_recovered",
+    "hold_expired",
+    "number_fee_charged",
     "number_suspended",
     "number_reinstated",
+    "ops_done",
+    "ops_failed",
 )
 
 
@@ -38,7 +45,7 @@ async def start(host: Host) -> AsyncIterator[Running]:
         async def is_ready() -> bool:
             return await pool.fetchval("SELECT true") is True
 
-        yield Running(router=build_router(context), ready=is_ready)
+        yield Running(router=build_router(context), consumers=consumers(context), jobs=jobs(context), ready=is_ready)
 
 
 async def _prepare(context: LedgerContext) -> None:
@@ -51,4 +58,4 @@ async def _prepare(context: LedgerContext) -> None:
     await context.prices.learn()
 
 
-LEDGER = Service("ledger", hears=(), says=SAYS, start=start)
+LEDGER = Service("ledger", hears=tuple(queue.name for queue in QUEUES), says=SAYS, start=start)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from shared.contracts.usage_v1 import CallEnded, ChatMessage, SmsTransferred, Usage
@@ -9,6 +10,7 @@ from shared.money import usd_exact
 from shared.rating.compiled import CompiledBook
 from shared.rating.cost import NotPriced, Rated, component_json, rate_call, rate_chat, rate_sms
 from shared.rating.describe import describe_call, describe_chat, describe_sms
+from shared.rating.meter import Component
 
 MS_PER_SECOND: Final = 1_000
 MS_PER_MINUTE: Final = 60_000
@@ -54,7 +56,7 @@ def rate(usage: Usage, *, type: str, book: CompiledBook, at: datetime) -> Rated 
 
 
 def _charge(usage: Usage, rated: Rated) -> Charge:
-    components = [component_json(component) for component in rated.components]
+    components = [_component_json(component) for component in rated.components]
     reason, reference_type, reference_id, quantity, facts = _facts(usage)
     describe = {"call": describe_call, "sms": describe_sms, "chat": describe_chat}[reason]
     return Charge(
@@ -66,6 +68,12 @@ def _charge(usage: Usage, rated: Rated) -> Charge:
         description=describe(rated),
         metadata={"components": components, "total_usd": usd_exact(rated.total_micros), **facts},
     )
+
+
+@lru_cache(maxsize=4096)
+def _component_json(component: Component) -> dict[str, object]:
+    """The same few quantities at the same few prices come again and again."""
+    return component_json(component)
 
 
 def minutes_charge(usage: Usage, *, parts: dict[str, int]) -> Charge:

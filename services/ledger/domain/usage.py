@@ -23,7 +23,6 @@ FUTURE_MAX: Final = timedelta(minutes=5)
 FIELDS_SHOWN_MAX: Final = 5
 
 _ID_FIELDS: Final = ("account_id", "call_id", "message_id", "chat_id", "number_id", "agent_id")
-_HOLD_KINDS: Final = {"call.ended": "call", "sms.sent": "sms", "sms.received": "sms", "chat.message": "chat"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +36,8 @@ class Refused:
 @dataclass(slots=True)
 class UsageFact:
     """One usage event, checked. `ref_id` is the call or message it is about, None where it names none.
-
-    `hold_ref` is the id under which the gate would hold for it. `occurred_at` decides the price, `stated_at`
-    which of several corrections is in force. `is_accepted_twin`: a person has looked at it and said bill it.
+    `occurred_at` decides the price, `stated_at`
+       which of several corrections is in force. `is_accepted_twin`: a person has looked at it and said bill it.
     """
 
     source: str
@@ -69,10 +67,6 @@ class UsageFact:
         if isinstance(usage, SmsTransferred | ChatMessage):
             return usage.message_id
         return None
-
-    @property
-    def hold_kind(self) -> str | None:
-        return _HOLD_KINDS.get(self.type)
 
     @property
     def settled_id(self) -> str | None:

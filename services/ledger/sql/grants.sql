@@ -19,8 +19,22 @@ TO :"gatekeeper", :"payments", :"scheduler", :"subscriptions", :"portal";
 GRANT SELECT ON ledger.tenants_v1 TO :"gatekeeper", :"payments", :"subscriptions", :"portal";
 
 -- The gatekeeper's doors.
-GRANT EXECUTE ON FUNCTION ledger.open_checks_v1, ledger.write_holds_v1 TO :"gatekeeper";
-GRANT SELECT ON ledger.price_books_v1, ledger.account_prices_v1 TO :"gatekeeper";
+GRANT EXECUTE ON FUNCTION ledger.open_checks_v1, ledger.write_holds_v1, ledger.free_expired_holds_v1
+TO :"gatekeeper";
+GRANT SELECT ON ledger.price_books_v1, ledger.account_prices_v1, ledger.holds_v1, ledger.billed_usage_v1
+TO :"gatekeeper";
 
 -- The doors of payments.
 GRANT EXECUTE ON FUNCTION ledger.post_credit_v1, ledger.set_suspension_v1 TO :"payments";
+GRANT SELECT ON ledger.payable_accounts_v1, ledger.payment_transfers_v1, ledger.price_books_v1, ledger.account_prices_v1
+TO :"payments";
+GRANT EXECUTE ON FUNCTION
+ledger.verify_balance_v1, ledger.last_blocked_usage_v1, ledger.spend_v1, ledger.money_by_day_v1
+TO :"payments";
+
+-- The doors of subscriptions.
+GRANT EXECUTE ON FUNCTION
+ledger.lock_plans_v1, ledger.open_periods_v1, ledger.stop_plans_v1, ledger.hold_periods_open_v1,
+ledger.grant_minutes_v1, ledger.set_access_v1, ledger.set_disabled_v1, ledger.open_client_v1
+TO :"subscriptions";
+GRANT SELECT ON ledger.clients_v1, ledger.agencies_v1, ledger.plan_usage_v1 TO :"subscriptions", :"portal";

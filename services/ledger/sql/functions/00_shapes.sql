@@ -47,3 +47,8 @@ RETURN jsonb_build_object(
         ledger.floor_cents(account.balance_micros + account.credit_limit_micros - account.held_micros)),
     'minute_pools', ledger.pools_json(account.account_id),
     'status', ledger.account_status(account));
+
+-- Under which kind the gate would hold for usage of this type; null where it holds nothing.
+CREATE OR REPLACE FUNCTION ledger.hold_kind(type text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE type WHEN 'call.ended' THEN 'call' WHEN 'sms.sent' THEN 'sms' WHEN 'sms.received' THEN 'sms'
+    WHEN 'chat.message' THEN 'chat' END;

@@ -1,7 +1,8 @@
 -- The only thing that moves money. Posts transfers in the order given, frees holds, counts the month's spend,
 -- settles the latches and leaves news to announce. Amounts are the signed effect on the wallet in micros.
 -- p_freed_* say per account what billed holds give back; p_settled_* which calls and messages were settled.
--- Returns the transfers' ids in the order given. A repeated origin raises unique_violation: it has moved money.
+-- A row without an amount (null) moves nothing and posts nothing. Returns ids in the order given (of rows without
+-- an amount they name nothing). A repeated origin raises unique_violation: it has moved money.
 -- Locks: the accounts' rows in the order of account_id (nothing to do if the caller holds them already).
 CREATE OR REPLACE FUNCTION ledger.post_transfers_v1(
     p_account_ids text[], p_kinds text[], p_reasons text[], p_amounts bigint[], p_counter_accounts text[],
@@ -32,6 +33,7 @@ BEGIN
          AS posted (id, account_id, kind, reason, amount, counter_account, origin, description,
                     reference_type, reference_id, number_id, number_value, metadata)
     JOIN ledger.accounts USING (account_id)
+    WHERE posted.amount IS NOT NULL
     WINDOW chain AS (PARTITION BY posted.account_id ORDER BY posted.id);
 
     UPDATE ledger.accounts SET
@@ -50,6 +52,7 @@ BEGIN
                    CASE WHEN reason IN ('call', 'sms', 'chat', 'usage_adjusted') THEN -amount ELSE 0 END AS spend,
                    0::bigint AS freed, 0 AS freed_calls
             FROM unnest(p_account_ids, p_reasons, p_amounts) AS posted (account_id, reason, amount)
+            WHERE amount IS NOT NULL
             UNION ALL
             SELECT account_id, 0, 0, 0, freed, calls
             FROM unnest(p_freed_account_ids, p_freed_micros, p_freed_calls) AS given_back (account_id, freed, calls)

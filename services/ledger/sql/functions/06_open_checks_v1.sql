@@ -34,6 +34,7 @@ BEGIN
            EXISTS (
                SELECT FROM usage_events AS used
                WHERE used.account_id = asked.account_id AND used.ref_id = asked.ref_id
+                 AND NOT used.is_accepted_twin
                  AND used.type = ANY (CASE asked.kind WHEN 'call' THEN ARRAY['call.ended']
                      WHEN 'sms' THEN ARRAY['sms.sent', 'sms.received'] ELSE ARRAY['chat.message'] END)),
            EXISTS (

@@ -2,8 +2,7 @@
 -- which hold waits for it, which minutes are there, does a correction wait. One row per event in the order given.
 -- Locks first, reads second: accounts in the order of account_id, kept until the caller commits.
 CREATE OR REPLACE FUNCTION ledger.open_usage_v1(
-    p_account_ids text[], p_sources text[], p_event_ids text[], p_types text[], p_ref_ids text[],
-    p_hold_kinds text[]
+    p_account_ids text[], p_sources text[], p_event_ids text[], p_types text[], p_ref_ids text[]
 ) RETURNS TABLE (
     is_known_account boolean, prices_version integer, known_hash bytea, has_twin boolean,
     hold_state text, hold_amount_micros bigint, subscription_id text, period_end timestamptz,
@@ -22,8 +21,8 @@ BEGIN
                WHERE waiting.account_id = told.account_id AND waiting.refers_to_source = told.source
                  AND waiting.refers_to_id = told.event_id),
            newest_book
-    FROM unnest(p_account_ids, p_sources, p_event_ids, p_types, p_ref_ids, p_hold_kinds)
-         WITH ORDINALITY AS told (account_id, source, event_id, type, ref_id, hold_kind, ordinal)
+    FROM unnest(p_account_ids, p_sources, p_event_ids, p_types, p_ref_ids)
+         WITH ORDINALITY AS told (account_id, source, event_id, type, ref_id, ordinal)
     LEFT JOIN ledger.accounts AS a ON a.account_id = told.account_id
     LEFT JOIN ledger.usage_events AS known
         ON known.account_id = told.account_id AND known.source = told.source AND known.event_id = told.event_id
@@ -31,7 +30,7 @@ BEGIN
         ON twin.account_id = told.account_id AND twin.type = told.type AND twin.ref_id = told.ref_id
         AND twin.ref_id IS NOT NULL AND NOT twin.is_accepted_twin
     LEFT JOIN ledger.holds AS h
-        ON h.account_id = told.account_id AND h.kind = told.hold_kind AND h.ref_id = told.ref_id
+        ON h.account_id = told.account_id AND h.kind = ledger.hold_kind(told.type) AND h.ref_id = told.ref_id
     LEFT JOIN ledger.pools ON pools.account_id = told.account_id
     ORDER BY told.ordinal;
 END $$;

@@ -1,30 +1,29 @@
 -- Record usage events as decided under the lock of open_usage_v1, post what they cost, close the holds they settle.
 -- Everything is one commit with the caller's: the event that makes the usage unique and the money it moves can't
--- come apart. Each event and each hold may name the transfer that pays for it by its place in the transfer arrays
--- (1-based; null where nothing is paid). Returns the transfers' ids.
+-- come apart. One row per event; p_amounts is the signed effect on the wallet, null where nothing is paid;
+-- p_settled_ids is null for usage that waits. Returns the transfers' ids, aligned with the events.
 -- Locks: accounts in the order of account_id, held by the caller.
 CREATE OR REPLACE FUNCTION ledger.post_usage_v1(
-    p_event_account_ids text[], p_sources text[], p_event_ids text[], p_types text[], p_ref_ids text[],
+    p_account_ids text[], p_sources text[], p_event_ids text[], p_types text[], p_ref_ids text[],
     p_hashes bytea[], p_states text[], p_occurred_at timestamptz[], p_stated_at timestamptz[],
-    p_book_versions integer[], p_own_versions integer[], p_data jsonb[],
-    p_accepted_twins boolean[], p_transfer_places integer[],
-    p_account_ids text[], p_kinds text[], p_reasons text[], p_amounts bigint[], p_counter_accounts text[],
-    p_descriptions text[], p_reference_types text[], p_reference_ids text[],
-    p_number_ids text[], p_number_values text[], p_metadata jsonb[],
-    p_hold_account_ids text[], p_hold_kinds text[], p_hold_refs text[], p_hold_transfer_places integer[],
-    p_settled_account_ids text[], p_settled_ids text[], p_now timestamptz
+    p_book_versions integer[], p_own_versions integer[], p_data jsonb[], p_accepted_twins boolean[],
+    p_settled_ids text[], p_amounts bigint[], p_reasons text[], p_descriptions text[],
+    p_reference_types text[], p_reference_ids text[], p_number_ids text[], p_number_values text[],
+    p_metadata jsonb[], p_counter_account text, p_now timestamptz
 ) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
+    events integer := cardinality(p_account_ids);
     freed_account_ids text[];
     freed_micros bigint[];
     freed_calls integer[];
     ids bigint[];
 BEGIN
     WITH closing AS (
-        SELECT h.account_id, h.amount_micros, h.pool_ms, h.kind
-        FROM unnest(p_hold_account_ids, p_hold_kinds, p_hold_refs) AS settled (account_id, kind, ref_id)
-        JOIN ledger.holds AS h USING (account_id, kind, ref_id)
-        WHERE h.state = 'open'
+        SELECT DISTINCT h.account_id, h.kind, h.ref_id, h.amount_micros, h.pool_ms
+        FROM unnest(p_account_ids, p_types, p_ref_ids, p_settled_ids) AS told (account_id, type, ref_id, settled_id)
+        JOIN ledger.holds AS h
+            ON h.account_id = told.account_id AND h.kind = ledger.hold_kind(told.type) AND h.ref_id = told.ref_id
+        WHERE h.state = 'open' AND settled_id IS NOT NULL
     ), pooled AS (
         UPDATE ledger.pools SET held_ms = held_ms - freed.pool_ms
         FROM (SELECT account_id, sum(pool_ms) AS pool_ms FROM closing GROUP BY account_id) AS freed
@@ -37,27 +36,30 @@ BEGIN
           FROM closing GROUP BY account_id) AS freed;
 
     ids := ledger.post_transfers_v1(
-        p_account_ids, p_kinds, p_reasons, p_amounts, p_counter_accounts,
-        array_fill(NULL::text, ARRAY[cardinality(p_account_ids)]), p_descriptions, p_reference_types,
-        p_reference_ids, p_number_ids, p_number_values, p_metadata,
+        p_account_ids, array_fill('debit'::text, ARRAY[events]), p_reasons, p_amounts,
+        array_fill(p_counter_account, ARRAY[events]), array_fill(NULL::text, ARRAY[events]), p_descriptions,
+        p_reference_types, p_reference_ids, p_number_ids, p_number_values, p_metadata,
         coalesce(freed_account_ids, '{}'), coalesce(freed_micros, '{}'), coalesce(freed_calls, '{}'),
-        p_settled_account_ids, p_settled_ids, p_now);
+        p_account_ids, p_settled_ids, p_now);
 
-    UPDATE ledger.holds SET state = 'billed', closed_at = p_now, transfer_id = ids[settled.place]
-    FROM unnest(p_hold_account_ids, p_hold_kinds, p_hold_refs, p_hold_transfer_places)
-         AS settled (account_id, kind, ref_id, place)
-    WHERE holds.account_id = settled.account_id AND holds.kind = settled.kind AND holds.ref_id = settled.ref_id;
+    UPDATE ledger.holds SET
+        state = 'billed', closed_at = p_now,
+        transfer_id = CASE WHEN told.amount IS NOT NULL THEN told.transfer_id END
+    FROM unnest(p_account_ids, p_types, p_ref_ids, p_settled_ids, p_amounts, ids)
+         AS told (account_id, type, ref_id, settled_id, amount, transfer_id)
+    WHERE holds.account_id = told.account_id AND holds.kind = ledger.hold_kind(told.type)
+      AND holds.ref_id = told.ref_id AND settled_id IS NOT NULL;
 
     INSERT INTO ledger.usage_events (
         account_id, source, event_id, type, ref_id, content_hash, state, occurred_at, stated_at, received_at,
         book_version, own_version, data, transfer_id, is_accepted_twin)
     SELECT told.account_id, told.source, told.event_id, told.type, told.ref_id, told.hash, told.state,
            told.occurred_at, told.stated_at, p_now, told.book_version, told.own_version, told.data,
-           ids[told.place], told.is_accepted_twin
-    FROM unnest(p_event_account_ids, p_sources, p_event_ids, p_types, p_ref_ids, p_hashes, p_states,
+           CASE WHEN told.amount IS NOT NULL THEN told.transfer_id END, told.is_accepted_twin
+    FROM unnest(p_account_ids, p_sources, p_event_ids, p_types, p_ref_ids, p_hashes, p_states,
                 p_occurred_at, p_stated_at, p_book_versions, p_own_versions, p_data,
-                p_accepted_twins, p_transfer_places)
+                p_accepted_twins, p_amounts, ids)
          AS told (account_id, source, event_id, type, ref_id, hash, state, occurred_at, stated_at, book_version,
-                  own_version, data, is_accepted_twin, place);
+                  own_version, data, is_accepted_twin, amount, transfer_id);
     RETURN ids;
 END $$;
