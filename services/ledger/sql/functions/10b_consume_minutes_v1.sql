@@ -34,4 +34,5 @@ BEGIN
         GROUP BY account_id
     ) AS used
     WHERE pools.account_id = used.account_id;
+    PERFORM ledger.settle_pool_latches_v1(p_account_ids, p_now);
 END $$;
