@@ -127,6 +127,13 @@ class PrivatePostgres:
         _write_secret(self._password_file)
         _write_secret(superuser_password)
         self._give_to_user(self._data, superuser_password)
+        try:
+            await self._initialize(superuser_password)
+        finally:
+            superuser_password.unlink()
+        (self._folder / "postgres.ready").touch()
+
+    async def _initialize(self, superuser_password: Path) -> None:
         initdb = [
             *[str(self._programs / "initdb"), "-D", str(self._data), "-U", "postgres"],
             *["--auth=scram-sha-256", f"--pwfile={superuser_password}"],
@@ -134,20 +141,15 @@ class PrivatePostgres:
         ]
         await self._run(initdb, _environment(), as_user=True)
         await self.start()
-        await self._run(
-            [
-                *[str(self._programs / "psql"), "-X", "-q", "-h", "127.0.0.1", "-p", str(self.port)],
-                *["-U", "postgres", "-d", "postgres", "-f", str(LOGIN_SQL)],
-            ],
-            _environment()
-            | {
-                "PGPASSWORD": superuser_password.read_text(),
-                "RINGFENCE_POSTGRES_PASSWORD": self._password(),
-            },
-            as_user=False,
-        )
-        superuser_password.unlink()
-        (self._folder / "postgres.ready").touch()
+        psql = [
+            *[str(self._programs / "psql"), "-X", "-q", "-h", "127.0.0.1", "-p", str(self.port)],
+            *["-U", "postgres", "-d", "postgres", "-f", str(LOGIN_SQL)],
+        ]
+        passwords = {
+            "PGPASSWORD": superuser_password.read_text(),
+            "RINGFENCE_POSTGRES_PASSWORD": self._password(),
+        }
+        await self._run(psql, _environment() | passwords, as_user=False)
 
     async def _run(self, command: list[str], environment: dict[str, str], *, as_user: bool) -> None:
         user = self._user if as_user else None

@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -155,13 +155,14 @@ def _own_folder(folder: Path, if_busy: Literal["refuse", "next"]) -> Iterator[Pa
 
 
 async def _stay(folder: Path, keep_data: bool) -> None:
-    told_to_stop = asyncio.Event()
+    this = asyncio.current_task()
+    assert this is not None
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, told_to_stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, this.cancel)
     async with private_servers(folder, keep_data=keep_data, report=_to_stderr) as servers:
         for name, value in servers.environment().items():
             print(f"{name}={value}", flush=True)
-        await told_to_stop.wait()
+        await asyncio.Event().wait()
 
 
 def _to_stderr(line: str) -> None:
@@ -174,7 +175,8 @@ def main() -> None:
     arguments.add_argument("--fresh", action="store_true", help="start with empty servers, keep nothing")
     chosen = arguments.parse_args()
     try:
-        asyncio.run(_stay(chosen.folder, keep_data=not chosen.fresh))
+        with suppress(asyncio.CancelledError):  # told to stop, also while still starting
+            asyncio.run(_stay(chosen.folder, keep_data=not chosen.fresh))
     except SetUpError as error:
         sys.exit(str(error))
 

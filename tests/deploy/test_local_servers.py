@@ -31,6 +31,8 @@ GIVEN = {
     "RINGFENCE_POSTGRES_URL": "postgresql://me@192.0.2.1/mine",
     "RINGFENCE_AMQP_URL": "amqp://me@192.0.2.1/",
 }
+BROKER_GIVEN = {"RINGFENCE_AMQP_URL": GIVEN["RINGFENCE_AMQP_URL"]}
+"""For tests that are about PostgreSQL alone, to be quick."""
 ORDINARY_USER = "daemon"
 BROKER_REGISTERS_SECONDS = 3.5
 """RabbitMQ writes the register of its quorum queues behind: one declared just before a SIGKILL is lost for good."""
@@ -172,12 +174,37 @@ def test_an_ordinary_user_can_set_up_and_a_killed_command_leaves_nothing(private
         assert left_after(servers.pids, seconds=10) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as somebody else")
+def test_as_root_in_a_private_checkout_the_programs_are_copied_to_where_they_can_run(
+    private_checkout: Path,
+) -> None:
+    """Design §6: "binaries and data go under the temp directory, linked from `.ringfence/`"."""
+    folder = private_checkout / ".ringfence" / "run"
+    with running(private_checkout, folder, lines=2, **BROKER_GIVEN) as servers:
+        [copied] = (private_checkout / ".ringfence").glob("postgres-*")
+        assert servers.end(signal.SIGINT) == 0
+        assert alive(servers.pids) == []
+    assert copied.resolve().is_relative_to(tempfile.gettempdir())
+    shutil.rmtree(copied.resolve())
+
+
 def test_a_stopped_command_stops_its_servers_and_succeeds(tmp_path: Path) -> None:
-    broker = {"RINGFENCE_AMQP_URL": GIVEN["RINGFENCE_AMQP_URL"]}  # PostgreSQL alone, to be quick
-    with running(CHECKOUT, tmp_path / "run", lines=2, **broker) as servers:
+    with running(CHECKOUT, tmp_path / "run", lines=2, **BROKER_GIVEN) as servers:
         assert len(servers.pids) > 3
         assert servers.end(signal.SIGTERM) == 0
         assert alive(servers.pids) == []
+
+
+def test_a_command_stopped_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with running(CHECKOUT, folder, lines=0, **BROKER_GIVEN) as servers:
+        give_up = time.monotonic() + 20
+        while not (folder / "postgres.pid").exists() and time.monotonic() < give_up:
+            time.sleep(0.01)
+        pids = processes_of(folder)
+        assert servers.end(signal.SIGTERM) == 0
+    assert pids
+    assert alive(pids) == []
 
 
 def python_for(user: str | None) -> str:
