@@ -7,14 +7,14 @@ from shared.settings import ServiceSettings
 class SchedulerSettings(ServiceSettings):
     """RINGFENCE_TICK_HOLDS_SECONDS and so on."""
 
-    tick_number_fees_seconds: float = 60
-    tick_recharge_seconds: float = 60
-    tick_holds_seconds: float = 15
-    tick_renewals_seconds: float = 60
-    tick_due_dates_seconds: float = 60
-    tick_reconcile_seconds: float = 60
-    tick_audit_seconds: float = 3600
+    tick_number_fees_seconds: int = 60
+    tick_recharge_seconds: int = 60
+    tick_holds_seconds: int = 15
+    tick_renewals_seconds: int = 60
+    tick_due_dates_seconds: int = 60
+    tick_reconcile_seconds: int = 60
+    tick_audit_seconds: int = 3600
 
-    def cadence_seconds(self, name: TickName) -> float:
-        seconds: float = getattr(self, f"tick_{name}_seconds")
+    def cadence_seconds(self, name: TickName) -> int:
+        seconds: int = getattr(self, f"tick_{name}_seconds")
         return seconds

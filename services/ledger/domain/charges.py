@@ -79,7 +79,7 @@ def _component_json(component: Component) -> dict[str, object]:
 def minutes_charge(usage: Usage, *, parts: dict[str, int]) -> Charge:
     """A call or chat that minutes of a plan paid for: no money; `parts` says how many ms came from which pool."""
     reason, reference_type, reference_id, quantity, facts = _facts(usage)
-    seconds = sum(parts.values()) / MS_PER_SECOND
+    seconds, ms = divmod(abs(sum(parts.values())), MS_PER_SECOND)
     title = "Call" if reason == "call" else "Chat"
     return Charge(
         amount_micros=0,
@@ -87,7 +87,7 @@ def minutes_charge(usage: Usage, *, parts: dict[str, int]) -> Charge:
         reason=reason,
         reference_type=reference_type,
         reference_id=reference_id,
-        description=f"{title} on plan: {seconds:g} seconds",
+        description=f"{title} on plan: {seconds}{f'.{ms:03d}' if ms else ''} seconds",
         metadata={"components": [], "total_usd": "0", "minute_pools_ms": parts, **facts},
     )
 

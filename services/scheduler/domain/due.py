@@ -7,7 +7,7 @@ from shared.contracts.ticks_v1 import TickName
 
 
 def due_ticks(
-    *, now: datetime, last: Mapping[str, datetime], cadence_seconds: Mapping[TickName, float]
+    *, now: datetime, last: Mapping[str, datetime], cadence_seconds: Mapping[TickName, int]
 ) -> list[TickName]:
     """Ticks never published, or last due at least one cadence ago.
 
