@@ -2,10 +2,32 @@
 
 from fastapi import APIRouter
 
-from services.ledger import api_accounts, api_keys, api_transactions
+from services.ledger import (
+    api_accounts,
+    api_clock,
+    api_events,
+    api_keys,
+    api_numbers,
+    api_prices,
+    api_quotes,
+    api_refunds,
+    api_transactions,
+    api_usage,
+)
 from services.ledger.context import LedgerContext
 
-RESOURCES = (api_accounts, api_keys, api_transactions)
+RESOURCES = (
+    api_accounts,
+    api_keys,
+    api_events,
+    api_transactions,
+    api_refunds,
+    api_prices,
+    api_quotes,
+    api_numbers,
+    api_usage,
+    api_clock,
+)
 
 
 def build_router(context: LedgerContext) -> APIRouter:

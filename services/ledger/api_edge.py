@@ -1,6 +1,6 @@
 """What the ledger's routes have in common: who may ask, paging, idempotency, books out of reach."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request, Response
@@ -19,6 +19,7 @@ from shared.postgres.pool import OUTAGES
 
 LIMIT_MAX = 200
 OFFSET_MAX = 10**9
+EVENTS_MAX = 1_000
 RETRY_AFTER = {"Retry-After": "1"}
 
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
@@ -45,6 +46,12 @@ class BooksRoute(APIRoute):
 def unavailable() -> ApiError:
     """503: what is needed for an answer can't be reached now."""
     return ApiError(503, "billing_unavailable", "Billing is out of reach; try again.", headers=RETRY_AFTER)
+
+
+def refuse_too_many_events(events: Sequence[object]) -> None:
+    """Raises 413: a body holds at most EVENTS_MAX events (contract §0, Errors)."""
+    if len(events) > EVENTS_MAX:
+        raise ApiError(413, "body_too_large", f"A request holds at most {EVENTS_MAX} events.", limit_events=EVENTS_MAX)
 
 
 def platform_only(context: LedgerContext) -> Any:

@@ -53,11 +53,11 @@ async def post_adjustment(
         reference_id=adjustment_id,
         origin=adjustment_id,
     )
-    return await post_and_show(connection, adjustment, now)
+    (transfer_id,) = await post_transfers(connection, [adjustment], now)
+    return await transaction_json(connection, transfer_id)
 
 
-async def post_and_show(connection: Connection, transfer: Transfer, now: datetime) -> dict[str, Any]:
-    """Post one transfer; returns it as customers read it."""
-    (transfer_id,) = await post_transfers(connection, [transfer], now)
+async def transaction_json(connection: Connection, transfer_id: int) -> dict[str, Any]:
+    """A posted transfer as customers read it."""
     posted: dict[str, Any] = await connection.fetchval(_SQL.transaction, transfer_id)
     return posted
