@@ -1,5 +1,6 @@
 """What travels: a message we publish, one we were given, and what becomes of it."""
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,9 @@ DETAIL_HEADER = "ringfence-detail"
 ATTEMPTS_HEADER = "ringfence-attempts"
 EXCHANGE_HEADER = "ringfence-exchange"
 ROUTING_KEY_HEADER = "ringfence-routing-key"
+
+REPLY_QUEUE = re.compile(r"amq\.(rabbitmq\.reply-to\.|gen-)[!-~]+")
+"""Queues the asker's own connection owns. Any other name would let who may only ask write into our queues."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,11 @@ class Incoming:
         """How often this message has been through the retry queue."""
         count = self.headers.get(ATTEMPTS_HEADER, 0)
         return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else 0
+
+    @property
+    def waits_for_answer(self) -> bool:
+        """Whether it names a queue of the asker's own to answer to; any other name is ignored."""
+        return self.reply_to is not None and REPLY_QUEUE.fullmatch(self.reply_to) is not None
 
     def outlived(self, limit_ms: int) -> bool:
         """Whether it is older than its expiration, at most `limit_ms`: nobody waits for an answer any more.

@@ -1,7 +1,6 @@
 """The `Broker` on RabbitMQ."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -17,8 +16,6 @@ from shared.messaging.rabbit.subscription import Delivery, RabbitSubscription, i
 from shared.messaging.topology import Queue, Topology
 
 TIMEOUT_S = 5.0
-REPLY_QUEUE = re.compile(r"amq\.(rabbitmq\.reply-to\.|gen-)[!-~]+")
-"""Queues the asker's own connection owns. Any other name would let who may only ask write into our queues."""
 
 
 class Held:
@@ -79,7 +76,7 @@ class Rabbit:
         allowed = [
             Message("", to.reply_to, body, correlation_id=to.correlation_id)
             for to, body in answers
-            if to.reply_to is not None and REPLY_QUEUE.fullmatch(to.reply_to)
+            if to.reply_to is not None and to.waits_for_answer
         ]
         if allowed:
             await self._replier.send(allowed, self._timeout_s)

@@ -28,7 +28,7 @@ BEGIN
            a.max_concurrent_calls, a.monthly_spend_limit_micros,
            CASE WHEN a.spend_month = this_month THEN a.spend_micros ELSE 0 END, a.prices_version,
            pools.subscription_id IS NOT NULL, pools.rate_micros_per_minute, pools.chat_ms,
-           pools.included_ms + pools.wallet_ms - pools.held_ms,
+           coalesce(pools.included_ms + pools.wallet_ms - pools.held_ms, 0),
            h.hold_id, h.state, h.amount_micros, h.pool_ms, h.granted, h.is_final, h.rate_usd, h.request,
            h.request_hash, h.created_at, h.expires_at, h.transfer_id,
            EXISTS (

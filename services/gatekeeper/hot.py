@@ -1,0 +1,160 @@
+"""The gate over HTTP: a plain ASGI application, because a framework would cost more than the decision.
+
+The routes are declared to FastAPI in `api`, for the document alone; a test compares the two.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar, cast
+
+import orjson
+import structlog
+
+from services.gatekeeper import reads
+from services.gatekeeper.answers import UNAVAILABLE, Answer, answer_of_error
+from services.gatekeeper.domain.asks import Ask
+from services.gatekeeper.gate import OUT_OF_REACH, Gate
+from services.gatekeeper.reads import Reader
+from services.gatekeeper.requests import read_check, read_extension, read_release
+from shared.access import Access
+from shared.contracts.checks_v1 import Kind
+from shared.edge import _REQUEST_ID as REQUEST_ID
+from shared.edge import BODY_BYTES_MAX, Receive, Send, parse_body, read_body
+from shared.http_errors import ApiError, forbidden, not_found
+
+KINDS: Final = ("call", "sms", "chat", "campaign")
+PREFIX: Final = "/v1/checks/"
+ROUTES: Final = (
+    ("POST", "/v1/checks/call"),
+    ("POST", "/v1/checks/sms"),
+    ("POST", "/v1/checks/chat"),
+    ("POST", "/v1/checks/campaign"),
+    ("POST", "/v1/checks/call/{call_id}/extend"),
+    ("POST", "/v1/checks/{kind}/{id}/release"),
+    ("GET", "/v1/checks/{kind}/{id}"),
+    ("GET", "/v1/holds"),
+)
+"""All that is served here."""
+
+_T = TypeVar("_T")
+
+log = structlog.get_logger(__name__)
+
+
+class HotRoutes:
+    """Answers everything under /v1/checks/ and /v1/holds."""
+
+    def __init__(self, gate: Gate, access: Access, reader: Reader, *, deadline_seconds: float) -> None:
+        self._gate = gate
+        self._access = access
+        self._reader = reader
+        self._deadline_seconds = deadline_seconds
+        self._lingering: set[asyncio.Task[Any]] = set()
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        authorization = request_id = None
+        for name, value in scope["headers"]:
+            if name == b"authorization":
+                authorization = value.decode("latin-1")
+            elif name == b"x-request-id" and REQUEST_ID.fullmatch(value):
+                request_id = value
+        try:
+            answer = await self._answer(scope, receive, authorization)
+        except ApiError as error:
+            answer = answer_of_error(error)
+        except OUT_OF_REACH as outage:
+            log.warning("books_out_of_reach", path=scope["path"], error=repr(outage))
+            answer = UNAVAILABLE
+        except Exception:
+            log.exception("request_failed", path=scope["path"])
+            answer = UNAVAILABLE
+        await _send(send, answer, request_id or _new_request_id())
+
+    async def _answer(self, scope: dict[str, Any], receive: Receive, authorization: str | None) -> Answer:
+        handle = self._route(scope)
+        principal = self._access.remembered(authorization) if authorization else None
+        if principal is None:
+            principal = await self._bounded(self._access.principal(authorization))
+        if principal.kind != "platform":
+            raise forbidden()
+        return await handle(scope, receive)
+
+    def _route(self, scope: dict[str, Any]) -> Callable[[dict[str, Any], Receive], Awaitable[Answer]]:
+        """Raises 404 for a path that is none of ours, 405 for a method it doesn't have."""
+        path, method = scope["path"], scope["method"]
+        found = self._find(path)
+        if found is None:
+            raise not_found("route")
+        wanted, handle = found
+        if method != wanted and not (wanted == "GET" and method == "HEAD"):
+            raise ApiError(405, "method_not_allowed", "Method Not Allowed.", headers={"Allow": wanted})
+        return handle
+
+    def _find(self, path: str) -> tuple[str, Callable[[dict[str, Any], Receive], Awaitable[Answer]]] | None:
+        if path == "/v1/holds":
+            return "GET", self._list_holds
+        if not path.startswith(PREFIX):
+            return None
+        match path[len(PREFIX) :].split("/"):
+            case [kind] if kind in KINDS:
+                return "POST", self._asks(lambda value: read_check(cast(Kind, kind), value))
+            case [kind, ref_id] if kind in KINDS:
+                return "GET", lambda scope, receive: self._show(scope, kind, ref_id)
+            case ["call", call_id, "extend"]:
+                return "POST", self._asks(lambda value: read_extension(call_id, value))
+            case [kind, ref_id, "release"] if kind in KINDS and kind != "campaign":
+                return "POST", self._asks(lambda value: read_release(cast(Kind, kind), ref_id, value))
+        return None
+
+    def _asks(self, read: Callable[[Any], Ask]) -> Callable[[dict[str, Any], Receive], Awaitable[Answer]]:
+        async def ask(scope: dict[str, Any], receive: Receive) -> Answer:
+            return await self._gate.submit(read(parse_body(await read_body(receive, BODY_BYTES_MAX))))
+
+        return ask
+
+    async def _show(self, scope: dict[str, Any], kind: str, ref_id: str) -> Answer:
+        query = reads.check_query(scope["query_string"])
+        return await self._bounded(self._reader.show(kind, ref_id, query))
+
+    async def _list_holds(self, scope: dict[str, Any], receive: Receive) -> Answer:
+        query = reads.holds_query(scope["query_string"])
+        return await self._bounded(self._reader.list_holds(query))
+
+    async def _bounded(self, work: Awaitable[_T]) -> _T:
+        """The result in time, or TimeoutError; work that hangs on a dead server is left to end by itself."""
+        task = asyncio.ensure_future(work)
+        done, _ = await asyncio.wait([task], timeout=self._deadline_seconds)
+        if done:
+            return task.result()
+        task.cancel()
+        self._lingering.add(task)
+        task.add_done_callback(self._forget)
+        raise TimeoutError("the books did not answer in time")
+
+    def _forget(self, task: "asyncio.Task[Any]") -> None:
+        self._lingering.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+
+def _new_request_id() -> bytes:
+    """Sorts by time; random enough to tell requests apart in a log."""
+    return b"req_%012x" % int(time.time() * 1000) + os.urandom(8).hex().encode()
+
+
+async def _send(send: Send, answer: Answer, request_id: bytes) -> None:
+    body = answer.body
+    if "error" in body:
+        body = {"error": {**body["error"], "request_id": request_id.decode()}}
+    written = orjson.dumps(body)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(written)),
+        (b"x-request-id", request_id),
+    ]
+    for name, text in answer.headers.items():
+        headers.append((name.lower().encode(), text.encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": written})
