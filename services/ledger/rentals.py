@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import asyncpg
@@ -87,8 +88,8 @@ async def _derive(connection: Connection, usage: NumberChanged, terms: NumberTer
         await connection.execute(QUERIES.insert_rental, *key, rental.rented_at, rental.released_at, per, due)
         if rental.rented_at not in before:
             transfers += _set_up(usage, rental, terms)
-    for rental, following in zip(rentals, [*rentals[1:], None], strict=True):
-        if rental.released_at is not None:
+    for rental, following in pairwise([*rentals, None]):
+        if rental is not None and rental.released_at is not None:
             until = following.rented_at if following else None
             rows = await connection.fetch(QUERIES.fees_after, *key, rental.released_at, until)
             transfers += [_reversal(usage, row) for row in rows]
