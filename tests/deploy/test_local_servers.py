@@ -153,12 +153,13 @@ async def test_a_folder_in_use_is_refused_or_the_next_one_taken(
 
 @pytest.fixture
 def private_checkout() -> Iterator[Path]:
-    """A copy of the checkout that only its owner can reach: an ordinary user, or whoever we are."""
+    """A copy of the checkout, made with umask 077, that belongs to an ordinary user (unless we are one)."""
     checkout = Path(tempfile.mkdtemp(prefix="ringfence-checkout-"))
     copy_of_checkout(checkout)
-    if os.geteuid() == 0:
-        for path in (checkout, *checkout.rglob("*")):
-            shutil.chown(path, ORDINARY_USER) if not path.is_symlink() else None
+    for path in (checkout, *(path for path in checkout.rglob("*") if not path.is_symlink())):
+        path.chmod(path.stat().st_mode & 0o700)
+        if os.geteuid() == 0:
+            shutil.chown(path, ORDINARY_USER)
     yield checkout
     shutil.rmtree(checkout)
 
