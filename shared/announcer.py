@@ -23,11 +23,10 @@ from shared.messaging.port import Broker
 from shared.messaging.topology import EVENTS
 from shared.postgres.pool import OUTAGES, transaction
 
-LEASE = timedelta(seconds=30)
+LEASE = timedelta(seconds=10)
 NEWS_AGE = timedelta(seconds=5)
 ACCOUNTS_MAX = 256
 SWEEP_LIMIT = 1_000
-TRANSACTIONS_PER_EVENT = 500
 
 DELAYED_BY: tuple[type[Exception], ...] = (*OUTAGES, MessagingError)
 
@@ -125,16 +124,12 @@ class Announcer:
         )
         if len(confirmed) < len(events):
             log.warning("events_not_confirmed", events=len(events) - len(confirmed))
-        self.tell({event["account_id"] for event in events if _has_more(event)})
+        self.tell({event["account_id"] for event in events if event["is_part"]})
 
     def _forget(self, now: float) -> None:
         """Accounts whose window is over need no memory."""
         if len(self._last) > ACCOUNTS_MAX:
             self._last = {key: at for key, at in self._last.items() if at + self._windows.busy > now}
-
-
-def _has_more(event: asyncpg.Record) -> bool:
-    return len(event["data"].get("transactions", ())) == TRANSACTIONS_PER_EVENT
 
 
 def outward_message(event: asyncpg.Record) -> Message:
@@ -146,7 +141,7 @@ def outward_message(event: asyncpg.Record) -> Message:
             id=event["id"],
             type=event["type"],
             time=event["created_at"],
-            data=event["data"],
+            data=orjson.Fragment(event["data"]),
             subject=event["account_id"],
         ),
         message_id=event["id"],

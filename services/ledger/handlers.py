@@ -4,7 +4,8 @@ ChargeUsage             usage events from `ringfence.usage`: price, post, settle
 take_up_waiting_usage   the same for usage that had to wait in the books
 """
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,55 +23,95 @@ from shared.contracts.usage_v1 import NumberChanged, UsageAdjusted
 from shared.messaging.messages import Dead, Incoming, Outcome, Outcomes, Retry
 from shared.postgres.pool import Connection, transaction
 
+LANES = 2
 EVENTS_PER_COMMIT_MAX = 256
+EVENTS_PER_GROUP_MAX = LANES * EVENTS_PER_COMMIT_MAX
+EVENTS_PER_TURN = 32
 ACCEPT_HEADER = "ringfence-accept-twin"
 
 
 @dataclass(slots=True)
 class _Piece:
-    """One event of one message. `body` is set when the message held several: only this part is given up."""
+    """One event of one message. `part` is the event as it came when the message held several, else None."""
 
     message: int
-    body: bytes | None
+    part: object
     fact: UsageFact
 
 
 class ChargeUsage:
-    """Takes a batch of messages, posts their events in as few commits as there are hundreds of them."""
+    """Takes a batch of messages, posts their events in as few commits as there are hundreds of them.
+
+    While one group of events is being posted the next is read. A group is posted in two lanes, each account always
+    in the same one: two commits at a time keep both Python and PostgreSQL busy and never wait for each other.
+    """
 
     def __init__(self, context: LedgerContext) -> None:
         self._context = context
 
     async def __call__(self, batch: Sequence[Incoming]) -> Outcomes:
         outcomes: dict[int, list[Outcome]] = {}
-        pieces = list(self._read(batch, outcomes))
-        for start in range(0, len(pieces), EVENTS_PER_COMMIT_MAX):
-            chunk = pieces[start : start + EVENTS_PER_COMMIT_MAX]
+        posting: asyncio.Task[None] | None = None
+        try:
+            async for group in self._read(batch, outcomes):
+                if posting is not None:
+                    await posting
+                posting = asyncio.create_task(self._post(group, outcomes))
+            if posting is not None:
+                await posting
+        finally:
+            if posting is not None and not posting.done():
+                posting.cancel()
+        return outcomes
+
+    async def _post(self, group: Sequence[_Piece], outcomes: dict[int, list[Outcome]]) -> None:
+        lanes: list[list[_Piece]] = [[] for _ in range(LANES)]
+        for piece in group:
+            lanes[hash(piece.fact.account_id) % LANES].append(piece)
+        await asyncio.gather(*(self._post_lane(lane, outcomes) for lane in lanes if lane))
+
+    async def _post_lane(self, lane: Sequence[_Piece], outcomes: dict[int, list[Outcome]]) -> None:
+        for start in range(0, len(lane), EVENTS_PER_COMMIT_MAX):
+            chunk = lane[start : start + EVENTS_PER_COMMIT_MAX]
             results = await post_usage(self._context, [piece.fact for piece in chunk])
             for piece, result in zip(chunk, results, strict=True):
                 if result is not None:
-                    outcomes.setdefault(piece.message, []).append(_given_up(result, piece.body))
-        return outcomes
+                    outcomes.setdefault(piece.message, []).append(_given_up(result, piece.part))
 
-    def _read(self, batch: Sequence[Incoming], outcomes: dict[int, list[Outcome]]) -> Iterator[_Piece]:
+    async def _read(self, batch: Sequence[Incoming], outcomes: dict[int, list[Outcome]]) -> AsyncIterator[list[_Piece]]:
+        """Groups of events; the loop gets a turn every few of them, so that answers of PostgreSQL never wait long."""
         now = self._context.host.clock.now()
+        group: list[_Piece] = []
         for place, message in enumerate(batch):
-            try:
-                value = strict_json.loads(message.body)
-            except strict_json.NotStrictJson as error:
-                outcomes[place] = [Dead("invalid_event", str(error))]
-                continue
-            if value == []:
-                outcomes[place] = [Dead("invalid_event", "an empty array holds no event")]
-            several = isinstance(value, list)
-            for element in value if several else [value]:
-                body = orjson.dumps(element) if several else None
-                read = read_usage(element, received_at=now)
-                if isinstance(read, Refused):
-                    outcomes.setdefault(place, []).append(_given_up(read, body))
-                else:
-                    read.is_accepted_twin = _is_accepted(message)
-                    yield _Piece(place, body, read)
+            for piece in _pieces(place, message, now, outcomes):
+                group.append(piece)
+                if len(group) % EVENTS_PER_TURN == 0:
+                    await asyncio.sleep(0)
+                if len(group) == EVENTS_PER_GROUP_MAX:
+                    yield group
+                    group = []
+        if group:
+            yield group
+
+
+def _pieces(place: int, message: Incoming, now: datetime, outcomes: dict[int, list[Outcome]]) -> Iterator[_Piece]:
+    """The good events of one message; what becomes of the bad ones goes into `outcomes`."""
+    try:
+        value = strict_json.loads(message.body)
+    except strict_json.NotStrictJson as error:
+        outcomes[place] = [Dead("invalid_event", str(error))]
+        return
+    if value == []:
+        outcomes[place] = [Dead("invalid_event", "an empty array holds no event")]
+    several = isinstance(value, list)
+    for element in value if several else [value]:
+        part = element if several else None
+        read = read_usage(element, received_at=now)
+        if isinstance(read, Refused):
+            outcomes.setdefault(place, []).append(_given_up(read, part))
+        else:
+            read.is_accepted_twin = _is_accepted(message)
+            yield _Piece(place, part, read)
 
 
 def _is_accepted(message: Incoming) -> bool:
@@ -78,9 +119,10 @@ def _is_accepted(message: Incoming) -> bool:
     return message.exchange == "" and message.headers.get(ACCEPT_HEADER) is True
 
 
-def _given_up(result: Refused | Later, body: bytes | None) -> Outcome:
+def _given_up(result: Refused | Later, part: object) -> Outcome:
+    """Give up the whole message, or only this part of it."""
     kind = Dead if isinstance(result, Refused) else Retry
-    return kind(result.reason, result.detail, body)
+    return kind(result.reason, result.detail, None if part is None else orjson.dumps(part))
 
 
 async def post_usage(context: LedgerContext, facts: Sequence[UsageFact]) -> list[Refused | Later | None]:

@@ -88,10 +88,10 @@ async def _derive(connection: Connection, usage: NumberChanged, terms: NumberTer
         await connection.execute(QUERIES.insert_rental, *key, rental.rented_at, rental.released_at, per, due)
         if rental.rented_at not in before:
             transfers += _set_up(usage, rental, terms)
-    for rental, following in pairwise([*rentals, None]):
-        if rental is not None and rental.released_at is not None:
+    for ended, following in pairwise([*rentals, None]):
+        if ended is not None and ended.released_at is not None:
             until = following.rented_at if following else None
-            rows = await connection.fetch(QUERIES.fees_after, *key, rental.released_at, until)
+            rows = await connection.fetch(QUERIES.fees_after, *key, ended.released_at, until)
             transfers += [_reversal(usage, row) for row in rows]
     fresh = await _not_posted_yet(connection, transfers)
     if fresh:

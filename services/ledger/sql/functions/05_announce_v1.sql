@@ -1,9 +1,10 @@
 -- Compose what is to be told of these accounts: one balance_changed each where money news waits (the latest state,
 -- at most 500 of its transactions and all settled ids), and claim it with everything else their outbox holds.
 -- Returns the events to publish, in their order; after the broker has confirmed, call published_v1. What is not
--- confirmed by p_lease_until may be claimed again. Locks: accounts in the order of account_id.
+-- confirmed by p_lease_until may be claimed again. `data` is JSON as text: it is passed on, not looked into; is_part
+-- says that there is more to tell of the account. Locks: accounts in the order of account_id.
 CREATE OR REPLACE FUNCTION ledger.announce_v1(p_account_ids text[], p_now timestamptz, p_lease_until timestamptz)
-RETURNS TABLE (account_id text, seq bigint, id text, type text, data jsonb, created_at timestamptz)
+RETURNS TABLE (account_id text, seq bigint, id text, type text, data text, created_at timestamptz, is_part boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -51,7 +52,8 @@ BEGIN
         WHERE account_id = ANY (p_account_ids) AND leased_until < p_now
         RETURNING account_id, seq
     )
-    SELECT events.account_id, events.seq, events.id, events.type, events.data, events.created_at
+    SELECT events.account_id, events.seq, events.id, events.type, events.data::text, events.created_at,
+           EXISTS (SELECT FROM news WHERE news.account_id = events.account_id)
     FROM claimed JOIN events USING (account_id, seq) ORDER BY account_id, seq;
 END $$;
 
