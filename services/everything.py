@@ -3,8 +3,9 @@
 from services.gatekeeper.service import GATEKEEPER
 from services.ledger.service import LEDGER
 from services.scheduler.service import SCHEDULER
+from services.subscriptions.service import SUBSCRIPTIONS
 from shared.service import Service
 
-SERVICES: tuple[Service, ...] = (LEDGER, GATEKEEPER, SCHEDULER)
+SERVICES: tuple[Service, ...] = (LEDGER, GATEKEEPER, SCHEDULER, SUBSCRIPTIONS)
 
 QUEUES = tuple(queue for service in SERVICES for queue in service.hears)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from services.subscriptions.domain.rhythm import Period
 from services.subscriptions.domain.terms import MS_PER_MINUTE, Terms, usage_cents
@@ -13,6 +13,9 @@ from shared.money import usd_text
 Kind = Literal["recurring", "usage"]
 MakeId = Callable[[str, datetime], str]
 """(prefix, instant) → a new id."""
+
+ONE: Final = 1_000_000
+"""One unit of a line item."""
 
 
 class RequestStatus(StrEnum):
@@ -39,22 +42,16 @@ LEGAL_FOR_THE_AGENCY: Final[dict[RequestStatus, frozenset[RequestStatus]]] = {
 
 @dataclass(frozen=True, slots=True)
 class LineItem:
-    """`quantity` units at `price_usd` (in the request's currency) each: `amount_cents`, rounded once."""
+    """A quantity of units at `price_usd` (in the request's currency) each: `amount_cents`, rounded once.
+
+    The quantity is in millionths, rounded half-up, for reading only: amounts come from milliseconds.
+    """
 
     description: str
-    quantity: int | float
+    quantity_millionths: int
     unit: str
     price_usd: str
     amount_cents: int
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "description": self.description,
-            "quantity": self.quantity,
-            "unit": self.unit,
-            "price_usd": self.price_usd,
-            "amount_cents": self.amount_cents,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +102,7 @@ def recurring_request(
     fee_cents = terms.recurring_fee_cents
     if not fee_cents:
         return None
-    item = LineItem(f"{terms.name}: recurring fee", 1, "period", usd_text(fee_cents), fee_cents)
+    item = LineItem(f"{terms.name}: recurring fee", ONE, "period", usd_text(fee_cents), fee_cents)
     return _cycle("recurring", account_id, subscription_id, terms, period, period.start, fee_cents, item, make_id)
 
 
@@ -125,7 +122,7 @@ def usage_request(
         return None
     assert terms.minute_rate_usd is not None
     text = f"{terms.name}: minutes beyond those included, {duration_text(billable_ms)}"
-    item = LineItem(text, minutes_number(billable_ms), "minute", terms.minute_rate_usd, amount_cents)
+    item = LineItem(text, minutes_millionths(billable_ms), "minute", terms.minute_rate_usd, amount_cents)
     so_far = replace(period, end=at)
     return _cycle("usage", account_id, subscription_id, terms, so_far, at, amount_cents, item, make_id)
 
@@ -175,7 +172,7 @@ def pack_request(
     make_id: MakeId,
 ) -> PaymentRequest:
     """The price of a pack, asked for as it is applied, or paid already. Packs have no grace and never block."""
-    item = LineItem(f"{name}: {minutes} minutes", 1, "pack", usd_text(price_cents), price_cents)
+    item = LineItem(f"{name}: {minutes} minutes", ONE, "pack", usd_text(price_cents), price_cents)
     return PaymentRequest(
         id=make_id("preq", at),
         account_id=account_id,
@@ -196,12 +193,14 @@ def pack_request(
     )
 
 
-def minutes_number(ms: int) -> int | float:
-    """Minutes as a JSON number, exact where they are whole; for reading only, amounts come from milliseconds."""
-    return ms // MS_PER_MINUTE if ms % MS_PER_MINUTE == 0 else round(ms / MS_PER_MINUTE, 6)
+def minutes_millionths(ms: int) -> int:
+    """Millionths of minutes, rounded half-up: 90_000 ms → 1_500_000."""
+    return (2 * ms * ONE + MS_PER_MINUTE) // (2 * MS_PER_MINUTE)
 
 
 def duration_text(ms: int) -> str:
     """750_500 → "12 min 30.5 s"."""
     minutes, rest = divmod(ms, MS_PER_MINUTE)
-    return f"{minutes} min {rest / 1000:g} s"
+    seconds, thousandths = divmod(rest, 1_000)
+    decimals = f".{thousandths:03d}".rstrip("0") if thousandths else ""
+    return f"{minutes} min {seconds}{decimals} s"

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from hypothesis import strategies as st
+
 from services.subscriptions.domain.payment_requests import MakeId, PaymentRequest, RequestStatus
 from services.subscriptions.domain.rhythm import Rhythm
 from services.subscriptions.domain.terms import Terms
@@ -56,3 +58,9 @@ def a_request(*, status: RequestStatus = RequestStatus.PENDING, due_at: datetime
         due_at=due,
         grace_until=due + timedelta(days=3),
     )
+
+
+def instants(first_year: int, last_year: int) -> st.SearchStrategy[datetime]:
+    """Any instant of these years, to the microsecond."""
+    first, last = datetime(first_year, 1, 1, tzinfo=UTC), datetime(last_year, 1, 1, tzinfo=UTC)
+    return st.timedeltas(timedelta(0), last - first).map(lambda after: first + after)

@@ -14,7 +14,7 @@ from services.subscriptions.domain.payment_requests import (
     PaymentRequest,
     RequestStatus,
     duration_text,
-    minutes_number,
+    minutes_millionths,
     set_status,
 )
 from services.subscriptions.domain.terms import usage_cents
@@ -80,5 +80,5 @@ def test_a_chat_takes_a_minute_divided_by_the_chats_rounded_down(chats: int | No
 
 def test_time_is_written_as_people_read_it() -> None:
     assert duration_text(754_000) == "12 min 34 s"
-    assert minutes_number(90_000) == 1.5
-    assert minutes_number(120_000) == 2
+    assert minutes_millionths(90_000) == 1_500_000
+    assert minutes_millionths(1) == 17

@@ -56,7 +56,7 @@ def test_a_period_ends_with_its_usage_request_and_the_next_begins_with_its_fee()
     story.billable_ms = 90_000
     advance(story, now=datetime(2027, 2, 1, tzinfo=UTC), make_id=ids)
     assert requests(story)[1:] == [("usage", 15, "pending"), ("recurring", 4_900, "pending")]
-    usage = [r for r in story.created.values() if r.kind == "usage"][0]
+    usage = next(r for r in story.created.values() if r.kind == "usage")
     assert (usage.period_start, usage.period_end) == (NOW, datetime(2027, 2, 1, tzinfo=UTC))
     assert story.billable_ms == 0
     assert told(story)[-3:] == ["payment_request_created", "subscription_renewed", "payment_request_created"]

@@ -5,7 +5,7 @@ story: a late tick does what the ticks in time would have done. What else must h
 a table of legal transitions of this test's own.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from services.subscriptions.domain.lifecycle import Status, Story, advance, cancel, follow_request, next_moment, start
 from services.subscriptions.domain.payment_requests import LEGAL_FOR_THE_AGENCY, RequestStatus, set_status
 from services.subscriptions.domain.rhythm import Rhythm
-from tests.domain.subscriptions.plans import numbered_ids, terms
+from tests.domain.subscriptions.plans import instants, numbered_ids, terms
 
 LEGAL = {
     ("active", "past_due"),
@@ -30,9 +30,7 @@ rhythms = st.builds(
     Rhythm,
     st.sampled_from(["daily", "weekly", "monthly", "yearly"]),
     st.integers(1, 3),
-    st.sampled_from(
-        ["UTC", "Europe/Berlin", "America/New_York", "Pacific/Apia", "Australia/Lord_Howe", "Asia/Kolkata"]
-    ),
+    st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Pacific/Apia", "Australia/Lord_Howe"]),
 )
 plans: st.SearchStrategy[Any] = st.fixed_dictionaries(
     {
@@ -56,7 +54,7 @@ def advance_fully(story: Story, now: datetime, ids: Any) -> None:
 
 
 class SubscriptionLives(RuleBasedStateMachine):
-    @initialize(plan=plans, at=st.datetimes(datetime(2024, 1, 1), datetime(2029, 1, 1), timezones=st.just(UTC)))
+    @initialize(plan=plans, at=instants(2024, 2029))
     def begin(self, plan: dict[str, Any], at: datetime) -> None:
         self.now = at
         self.lives = 0

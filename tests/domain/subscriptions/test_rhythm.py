@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.subscriptions.domain.rhythm import COUNT_MAX, Period, Rhythm, boundary, first_period, next_period
+from tests.domain.subscriptions.plans import instants
 
 ZONES = sorted(zone for zone in available_timezones() if zone not in {"localtime", "Factory"})
 rhythms = st.sampled_from(sorted(COUNT_MAX)).flatmap(
     lambda unit: st.builds(Rhythm, st.just(unit), st.integers(1, min(COUNT_MAX[unit], 40)), st.sampled_from(ZONES))
 )
-starts = st.datetimes(datetime(2000, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC))
+starts = instants(2000, 2060)
 
 
 def periods(started_at: datetime, rhythm: Rhythm, count: int) -> list[Period]:

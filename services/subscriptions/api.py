@@ -1,0 +1,15 @@
+"""The HTTP API of subscriptions; each module serves one resource."""
+
+from fastapi import APIRouter
+
+from services.subscriptions import api_clients, api_packs, api_payment_requests, api_plans, api_subscriptions
+from services.subscriptions.context import SubscriptionsContext
+
+RESOURCES = (api_plans, api_packs, api_clients, api_subscriptions, api_payment_requests)
+
+
+def build_router(context: SubscriptionsContext) -> APIRouter:
+    router = APIRouter()
+    for resource in RESOURCES:
+        router.include_router(resource.build_router(context))
+    return router

@@ -1,0 +1,23 @@
+"""Settings of subscriptions."""
+
+from pydantic import Field
+
+from shared.settings import ServiceSettings
+
+
+class SubscriptionSettings(ServiceSettings):
+    """`low_balance_cents` and `auto_charge` are what every new account gets, a client's too (contract §3, §5).
+
+    `pack_due_days` is how long the price of a pack may stay unpaid where no plan says so.
+    `renewal_batch_size` subscriptions are renewed in one commit: while it runs, the gate waits for these accounts.
+    `renewal_pause_seconds` between two commits leave the process to the gate.
+    `subscriptions_watch_seconds`: how often to look for what has fallen due, besides the ticks. A call that ends just after its
+    period waits for the next period to open.
+    """
+
+    low_balance_cents: int = Field(default=200, ge=0, le=10**9)
+    auto_charge: bool = False
+    pack_due_days: int = Field(default=7, ge=0, le=365)
+    renewal_batch_size: int = Field(default=100, ge=1, le=1_000)
+    renewal_pause_seconds: float = Field(default=0.005, ge=0, le=1)
+    subscriptions_watch_seconds: float = Field(default=1, gt=0, le=3_600)
