@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
+import orjson
 import structlog
 
 from shared.clock import Clock, rfc3339
