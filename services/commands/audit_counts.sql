@@ -1,0 +1,18 @@
+-- name: moved_no_money
+SELECT * FROM (
+    SELECT CASE state WHEN 'waiting' THEN 'usage that waits for its period or its original'
+                      WHEN 'superseded' THEN 'corrections overtaken by a later one'
+                      ELSE 'usage that costs nothing' END AS what,
+           'ledger.usage_events' AS place, count(*) AS count
+    FROM ledger.usage_events WHERE state IN ('waiting', 'superseded', 'free') GROUP BY state
+    UNION ALL
+    SELECT 'holds open', 'ledger.holds', count(*) FROM ledger.holds WHERE state = 'open'
+    UNION ALL
+    SELECT 'holds expired without usage', 'ledger.holds', count(*) FROM ledger.holds WHERE state = 'orphaned'
+    UNION ALL
+    SELECT 'events not yet confirmed by the broker', 'ledger.outbox', count(*) FROM ledger.outbox
+    UNION ALL
+    SELECT 'balances still to be announced', 'ledger.news', count(DISTINCT account_id) FROM ledger.news
+) AS counted
+WHERE count > 0
+ORDER BY place, what
