@@ -74,10 +74,10 @@ class WebhookSender:
 
     async def _rest(self) -> None:
         pause = _LOOK_SECONDS if pending_count(self._store) > len(self._sending) else _HOUSEKEEPING_SECONDS
-        try:
-            await asyncio.wait_for(self._wake.wait(), pause)
-        except TimeoutError:
-            return
+        # Not `wait_for`: on Python 3.11 it loses a cancellation that meets the event.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause):
+                await self._wake.wait()
 
     def _expire_sessions(self) -> None:
         with self._store.transaction():
