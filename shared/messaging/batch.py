@@ -93,7 +93,8 @@ class BatchConsumer:
         subscription = self._subscription
         while not self._stopping.is_set():
             try:
-                await self._work_off(subscription)
+                if not await self._work_off(subscription):
+                    return
             except Exception:
                 # A mistake of ours outside the handler: a later acknowledgement would cover this batch, too.
                 log.exception("consumer_failed", queue=self._queue.name)
@@ -101,10 +102,11 @@ class BatchConsumer:
                 await self._wait(self._policy.outage_pauses_s[-1])
                 subscription = await self._subscribe()
 
-    async def _work_off(self, subscription: Subscription) -> None:
+    async def _work_off(self, subscription: Subscription) -> bool:
+        """Handle one batch; False when there will be no more."""
         batch = await subscription.take(self._policy.batch_size_max)
         if not batch:
-            return
+            return False
         try:
             given_up = await self._outcomes(subscription, self._still_wanted(batch))
             await self._park(subscription, batch[-1], given_up)
@@ -112,6 +114,7 @@ class BatchConsumer:
             log.info("batch_lost", queue=self._queue.name, messages=len(batch))
         else:
             await subscription.ack_through(batch[-1])
+        return True
 
     def _still_wanted(self, batch: Sequence[Incoming]) -> Sequence[Incoming]:
         limit_ms = self._policy.expires_ms

@@ -58,12 +58,13 @@ def _side_message(queue: WorkQueue, policy: RetryPolicy, message: Incoming, outc
 
 
 def _headers(message: Incoming, outcome: Outcome) -> dict[str, object]:
+    came_back = message.headers if message.is_ours else {}
     return {
         REASON_HEADER: outcome.reason,
         DETAIL_HEADER: _fit(outcome.detail),
         ATTEMPTS_HEADER: message.retries + 1,
-        EXCHANGE_HEADER: message.headers.get(EXCHANGE_HEADER, message.exchange),
-        ROUTING_KEY_HEADER: message.headers.get(ROUTING_KEY_HEADER, message.routing_key),
+        EXCHANGE_HEADER: came_back.get(EXCHANGE_HEADER, message.exchange),
+        ROUTING_KEY_HEADER: came_back.get(ROUTING_KEY_HEADER, message.routing_key),
     }
 
 

@@ -52,9 +52,14 @@ class Incoming:
     delivery: object = None
 
     @property
+    def is_ours(self) -> bool:
+        """Whether it came through a side queue or from an operator: only we may write past the exchanges."""
+        return self.exchange == ""
+
+    @property
     def retries(self) -> int:
-        """How often this message has been through the retry queue."""
-        count = self.headers.get(ATTEMPTS_HEADER, 0)
+        """How often this message has been handled before; a stranger's header says nothing about it."""
+        count = self.headers.get(ATTEMPTS_HEADER, 0) if self.is_ours else 0
         return count if isinstance(count, int) and not isinstance(count, bool) and count >= 0 else 0
 
     @property

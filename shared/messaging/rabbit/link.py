@@ -10,6 +10,7 @@ from aiormq.exceptions import AMQPError
 from yarl import URL
 
 from shared.messaging.errors import BrokerUnreachable
+from shared.messaging.rabbit.lenient import read_leniently
 
 HEARTBEAT_S = 5
 """The broker drops us after two missed ones, we drop it after three: a silent network is noticed in 18 s."""
@@ -23,6 +24,7 @@ GONE = (AMQPError, OSError, RuntimeError, EOFError, TimeoutError)
 """What aiormq raises when the connection or the channel went away underneath a call."""
 
 log = structlog.get_logger(__name__)
+read_leniently()
 logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # we tell of each loss once, and why
 
 
