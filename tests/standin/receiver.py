@@ -1,5 +1,6 @@
 """A webhook endpoint that keeps what it gets and answers what it is told to."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -33,9 +34,11 @@ class Receiver:
     url: str
     received: list[Received] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
+    pause_seconds: float = 0.0
 
     async def take(self, request: Request) -> Response:
         self.received.append(Received(await request.body(), request.headers["stripe-signature"]))
+        await asyncio.sleep(self.pause_seconds)
         return Response(status_code=self.statuses.pop(0) if self.statuses else 200)
 
     def types(self) -> list[str]:
