@@ -113,6 +113,7 @@ async def change_account(
         terms["disabled"],
     )
     await connection.execute(_SQL.settle_latches, account_id, now)
+    await connection.execute(_SQL.settle_campaigns, account_id, now)
     await connection.execute(_SQL.leave_news, account_id, now)
     return await account_json(connection, account_id)
 

@@ -33,6 +33,9 @@ WHERE account_id = $1
 -- name: settle_latches
 SELECT ledger.settle_latches_v1(ARRAY[$1::text], $2)
 
+-- name: settle_campaigns
+SELECT ledger.settle_campaigns_v1(ARRAY[$1::text], $2)
+
 -- name: leave_news
 INSERT INTO ledger.news (account_id, settled, created_at) VALUES ($1, '{}', $2)
 
