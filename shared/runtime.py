@@ -201,7 +201,8 @@ async def _serve(asgi: Asgi, settings: Settings) -> AsyncIterator[str]:
 
 def _listen(address: str, port: int) -> socket.socket:
     for candidate in [port] if port == 0 else range(port, port + PORTS_TRIED_MAX):
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        # Named as TCP: asyncio sets TCP_NODELAY only then, and answers on kept connections would wait 40 ms.
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((address, candidate))
