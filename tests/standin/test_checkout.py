@@ -108,3 +108,14 @@ async def test_only_setup_mode_is_served(client: stripe.StripeClient) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refused:
         await opened(client, mode="payment")
     assert refused.value.param == "mode"
+
+
+async def test_a_receipt_can_be_read_by_whoever_has_its_address(client: stripe.StripeClient) -> None:
+    params: Any = {"amount": 2505, "currency": "usd", "payment_method_types": ["card"], "confirm": True}
+    params |= {"payment_method": "pm_card_visa", "expand": ["latest_charge"]}
+    paid = await client.v1.payment_intents.create_async(params=params)
+    charge: Any = paid.latest_charge
+    async with httpx.AsyncClient() as page:
+        shown = await page.get(charge.receipt_url)
+        assert "25.05 USD" in shown.text
+        assert (await page.get(charge.receipt_url + "x")).status_code == 404

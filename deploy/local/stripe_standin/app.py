@@ -20,6 +20,7 @@ from .dispatch import Dispatcher
 from .exchanges import Observer, ignore
 from .faults import Faults
 from .pages.checkout import CheckoutPages
+from .pages.receipt import ReceiptPages
 from .pages.rendering import asset, stripe_js
 from .pages.stage import Stage
 from .pages.three_d_secure import AuthenticationPages
@@ -89,6 +90,7 @@ def _page_routes(stage: Stage) -> list[Route]:
         Route("/c/pay/{session}", checkout.submit, methods=["POST"]),
         Route("/3ds/{intent}", authentication.show, methods=["GET"]),
         Route("/3ds/{intent}", authentication.submit, methods=["POST"]),
+        Route("/receipts/{charge}", ReceiptPages(stage).show, methods=["GET"]),
         Route("/assets/{name}", asset, methods=["GET"]),
         Route("/v3/", stripe_js, methods=["GET"]),
         Route("/stripe.js", stripe_js, methods=["GET"]),

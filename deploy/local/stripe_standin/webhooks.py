@@ -36,6 +36,7 @@ class WebhookSender:
         self._progress = asyncio.Event()
         self._sending: dict[int, asyncio.Task[None]] = {}
         self._chance = random.Random(0)
+        self._sessions_checked_at = 0.0
 
     def announce(self) -> None:
         """There may be something to send."""
@@ -80,8 +81,12 @@ class WebhookSender:
                 await self._wake.wait()
 
     def _expire_sessions(self) -> None:
+        now = self._now()
+        if now < self._sessions_checked_at + _HOUSEKEEPING_SECONDS:
+            return
+        self._sessions_checked_at = now
         with self._store.transaction():
-            expire_due_sessions(Work(self._store, self._settings, int(self._now())))
+            expire_due_sessions(Work(self._store, self._settings, int(now)))
 
     def _start_due(self, client: httpx.AsyncClient) -> None:
         for delivery in due(self._store, self._now(), _PARALLEL_MAX + len(self._sending)):

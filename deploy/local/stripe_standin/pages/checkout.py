@@ -3,7 +3,7 @@
 from starlette.requests import Request as HttpRequest
 from starlette.responses import RedirectResponse, Response
 
-from deploy.local.stripe_standin.api.checkout_sessions import complete_session
+from deploy.local.stripe_standin.api.checkout_sessions import complete_session, expire_due_sessions
 from deploy.local.stripe_standin.api.payment_methods import create_method
 from deploy.local.stripe_standin.api.setup_intents import try_setup
 from deploy.local.stripe_standin.cards import CARDS
@@ -49,6 +49,8 @@ class CheckoutPages:
         return RedirectResponse(next_page, 303)
 
     def _find(self, http: HttpRequest) -> Record | None:
+        with self._stage.work() as work:
+            expire_due_sessions(work)
         return self._stage.store.find(http.path_params["session"], "checkout_session")
 
     def _form(self, session: Record, problem: str = "", entered: dict[str, str] | None = None) -> Response:

@@ -9,6 +9,7 @@ from deploy.local.stripe_standin.authentication import finish_authentication, se
 from deploy.local.stripe_standin.errors import InvalidRequest
 from deploy.local.stripe_standin.store import Record
 
+from .receipt import in_words
 from .rendering import message, render
 from .stage import Stage
 
@@ -68,9 +69,8 @@ def return_url(intent: Record) -> str | None:
 def _question(intent: Record) -> str:
     if intent.kind == "setup_intent":
         return "The bank asks: do you want to save this card for later payments?"
-    amount = intent.body["amount"]
-    currency = intent.body["currency"].upper()
-    return f"The bank asks: do you want to pay {amount // 100}.{amount % 100:02} {currency}?"
+    price = in_words(intent.body["amount"], intent.body["currency"])
+    return f"The bank asks: do you want to pay {price}?"
 
 
 def _with_outcome(back: str, intent: Record) -> str:
