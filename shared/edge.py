@@ -9,7 +9,7 @@ import structlog
 from ulid import ULID
 
 from shared import strict_json
-from shared.http_errors import ApiError
+from shared.http_errors import ApiError, our_mistake
 from shared.service import Asgi
 
 KIB = 1024
@@ -127,10 +127,9 @@ class Edge:
                 )
         except Exception:
             log.exception("request_failed", request_id=request_id, method=scope["method"], path=scope["path"])
-            if started:
-                raise
-            mistake = ApiError(500, "internal_error", "This is our mistake; it has been logged with the request id.")
-            await answer_json(send, 500, mistake.body(request_id), request_id=request_id)
+            # A started answer can't be taken back: the server cuts it off, so that nobody takes it for whole.
+            if not started:
+                await answer_json(send, 500, our_mistake().body(request_id), request_id=request_id)
 
     async def _checked(self, scope: dict[str, Any], receive: Receive) -> Receive:
         """Read the body within its limit and refuse what is not strict JSON; then hand it on as it came."""

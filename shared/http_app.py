@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from shared.edge import Edge, Receive, Send
-from shared.http_errors import ApiError, invalid_request
+from shared.http_errors import ApiError, invalid_request, our_mistake
 from shared.rate_limit import RateLimit
 from shared.service import Asgi, Host, Running, Service
 
@@ -116,6 +116,11 @@ def _speak_our_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def not_valid(request: Request, error: RequestValidationError) -> Response:
         return answer(request, invalid_request(readable_errors(error.errors())))
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, _: Exception) -> Response:
+        """The framework raises it again afterwards; the edge logs it."""
+        return answer(request, our_mistake())
 
     @app.exception_handler(HTTPException)
     async def routed_nowhere(request: Request, error: HTTPException) -> Response:

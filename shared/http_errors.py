@@ -45,3 +45,7 @@ def unauthorized() -> ApiError:
 
 def forbidden() -> ApiError:
     return ApiError(403, "forbidden", "This kind of key may not do that.")
+
+
+def our_mistake() -> ApiError:
+    return ApiError(500, "internal_error", "This is our mistake; it has been logged with the request id.")
