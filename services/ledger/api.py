@@ -13,6 +13,7 @@ from services.ledger import (
     api_refunds,
     api_transactions,
     api_usage,
+    api_wallet,
 )
 from services.ledger.context import LedgerContext
 
@@ -26,6 +27,7 @@ RESOURCES = (
     api_quotes,
     api_numbers,
     api_usage,
+    api_wallet,
     api_clock,
 )
 

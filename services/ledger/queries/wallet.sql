@@ -1,0 +1,8 @@
+-- name: balance
+SELECT ledger.balance_json(accounts)
+FROM ledger.accounts WHERE account_id = $1
+
+-- name: moved_by_day
+SELECT (created_at AT TIME ZONE 'UTC')::date AS day, reason, count(*) AS count, sum(amount_micros)::bigint AS micros
+FROM ledger.transfers WHERE account_id = $1 AND created_at >= $2
+GROUP BY day, reason ORDER BY day DESC, reason
