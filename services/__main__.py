@@ -2,14 +2,15 @@
 
 import typer
 
-from services.commands import audit, migrate, run
+from services.commands import account, audit, check, dead, migrate, prices, rate, run
 from services.commands.failures import Reporting
 from shared.logging import configure_logging
 
 app = typer.Typer(
     name="ringfence",
     cls=Reporting,
-    help="Real-time prepaid billing: run it, look after it. Reads .ringfence/env where the environment says nothing.\n\n"
+    help="Real-time prepaid billing: run it, look after it.\n\n"
+    "Reads .ringfence/env, which `run` writes, where the environment says nothing.\n\n"
     "Exit codes: 0 done, 1 refused or found wanting, 2 could not (wrong usage, a server out of reach).",
     no_args_is_help=True,
     add_completion=False,
@@ -19,12 +20,18 @@ app = typer.Typer(
 
 @app.callback()
 def quietly() -> None:
-    configure_logging("error", "console")
+    """A command says what it has to say itself; `run` turns the log on."""
+    configure_logging("critical", "console")
 
 
 app.command()(run.run)
 app.command()(migrate.migrate)
 app.command()(audit.audit)
+app.add_typer(check.app, name="check")
+app.add_typer(account.app, name="account")
+app.add_typer(prices.app, name="prices")
+app.command()(rate.rate)
+app.add_typer(dead.app, name="dead")
 
 
 def main() -> None:

@@ -84,5 +84,3 @@ def _as_json(report: Report, waiting: Waiting) -> dict[str, Any]:
         "moved_no_money": [{"what": what, "where": where, "count": count} for what, where, count in waiting.rows()],
         "queues_counted": waiting.unreachable is None,
     }
-
-

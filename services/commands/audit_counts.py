@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.commands.dead_letters import LOOKED_AT_MAX, looked_at
+from services.commands.dead_letters import LOOKED_AT_MAX, looked_at, opened
 from services.everything import QUEUES
 from shared.messaging.errors import MessagingError
 from shared.messaging.rabbit import Rabbit
@@ -12,8 +12,7 @@ from shared.messaging.topology import dead_queue, retry_queue
 from shared.postgres.pool import open_pool
 from shared.postgres.queries import Queries
 
-_SQL = Queries.load(Path(__file__).with_name("audit_counts.sql"))
-NOT_GIVEN = "RINGFENCE_AMQP_URL is not set"
+_SQL = Queries.load(Path(__file__).with_name("queries.sql"))
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,7 @@ async def count_waiting(postgres_url: str, amqp_url: str | None) -> Waiting:
 
 
 async def _count_queues(amqp_url: str) -> list[tuple[str, str, int]]:
-    broker = Rabbit(amqp_url, name="ringfence audit")
-    await broker.open()
-    try:
+    async with opened(amqp_url) as broker:
         rows = []
         for queue in QUEUES:
             for what, name in (("queued", queue), ("in retry", retry_queue(queue))):
@@ -55,8 +52,6 @@ async def _count_queues(amqp_url: str) -> list[tuple[str, str, int]]:
                     rows.append((what, name, depth))
             rows += await _count_dead(broker, dead_queue(queue))
         return rows
-    finally:
-        await broker.close()
 
 
 async def _count_dead(broker: Rabbit, queue: str) -> list[tuple[str, str, int]]:

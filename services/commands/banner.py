@@ -13,6 +13,7 @@ from services.commands.console import say
 from services.commands.keys import DEMO_ACCOUNT
 from shared.clock import rfc3339
 
+ASKED_SECONDS = 120
 CALL_SECONDS = 83
 RING_SECONDS = 4
 
@@ -50,15 +51,15 @@ def _show_commands(banner: Banner, url: str, demo_key: str) -> None:
     platform_key = banner.variables["RINGFENCE_PLATFORM_KEY"]
     call_id = f"call-{banner.now:%Y%m%d-%H%M%S}"
     say("", "The next three commands to try:", style="bold")
-    say("  1. May this call start? It ring-fences what a minute costs:")
-    say(_curl(f"{url}/v1/checks/call", platform_key, _check(call_id)))
+    say(f"  1. May this call start? What {ASKED_SECONDS} seconds cost is ring-fenced:")
+    say(_curl(f"{url}/v1/checks/call", platform_key, {**_call(call_id), "seconds": ASKED_SECONDS}))
     say(f"  2. The call is over, {CALL_SECONDS} seconds: bill it.")
     say(_curl(f"{url}/v1/usage", platform_key, _usage(call_id, banner.now)))
     say("  3. What the customer sees:")
     say(_curl(f"{url}/v1/billing/transactions?limit=5", demo_key))
 
 
-def _check(call_id: str) -> dict[str, Any]:
+def _call(call_id: str) -> dict[str, Any]:
     return {
         "account_id": DEMO_ACCOUNT,
         "call_id": call_id,
@@ -76,7 +77,7 @@ def _usage(call_id: str, now: datetime) -> dict[str, Any]:
         "source": "demo",
         "type": "call.ended",
         "data": {
-            **_check(call_id),
+            **_call(call_id),
             "status": "completed",
             "started_at": rfc3339(answered - timedelta(seconds=RING_SECONDS)),
             "answered_at": rfc3339(answered),

@@ -15,6 +15,7 @@ from services.everything import QUEUES
 from services.ledger.handlers import ACCEPT_HEADER
 from shared import strict_json
 from shared.clock import rfc3339
+from shared.contracts.fields_v1 import instant
 from shared.messaging.messages import (
     ATTEMPTS_HEADER,
     DETAIL_HEADER,
@@ -30,6 +31,8 @@ LOOKED_AT_MAX: Final = 1_000
 
 DEAD_QUEUES: Final[Mapping[str, str]] = {dead_queue(queue): queue for queue in QUEUES}
 """Dead-letter queue → the work queue it belongs to."""
+
+CONNECT_SECONDS: Final = 5.0
 
 CRASHED: Final = "delivery_limit"
 """Reason of a letter the broker parked itself: its consumer crashed on it again and again."""
@@ -93,6 +96,17 @@ class Letter:
         at = deaths[0].get("time") if isinstance(deaths, list) and deaths and isinstance(deaths[0], dict) else None
         return at if isinstance(at, datetime) else None
 
+    @property
+    def told_at(self) -> datetime | None:
+        """Since when it has been there: parked, else the time its event tells, None where neither is known."""
+        if self.parked_at is not None:
+            return self.parked_at
+        time = self.value.get("time") if isinstance(self.value, dict) else None
+        try:
+            return instant(time) if time is not None else None
+        except ValueError:
+            return None
+
     def is_called(self, wanted: str) -> bool:
         return wanted in (self.id, self.message.message_id)
 
@@ -122,7 +136,7 @@ def _text(value: Any, key: str) -> str | None:
 async def opened(amqp_url: str) -> AsyncIterator[Rabbit]:
     """The broker, for one command. Raises MessagingError."""
     broker = Rabbit(amqp_url, name="ringfence dead")
-    await broker.open()
+    await broker.open(timeout_s=CONNECT_SECONDS)
     try:
         yield broker
     finally:

@@ -6,8 +6,8 @@ stand-in runs in this process, keeps its data beside the servers' and calls back
 
 import os
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -72,8 +72,7 @@ def _standin_elsewhere() -> dict[str, str]:
 
 @asynccontextmanager
 async def _standin(folder: Path, settings: Settings) -> AsyncIterator[Provider]:
-    port = settings.http_port or _free_port(settings.http_host, 0)
-    port = _free_port(settings.http_host, port)
+    port = _free_port(settings.http_host, settings.http_port)
     clock = BorrowedClock()
     data = folder / "stripe"
     data.mkdir(exist_ok=True)
@@ -83,14 +82,28 @@ async def _standin(folder: Path, settings: Settings) -> AsyncIterator[Provider]:
             "RINGFENCE_STRIPE_PUBLISHABLE_KEY": standin.publishable_key,
             "RINGFENCE_STRIPE_WEBHOOK_SECRET": standin.webhook_secret,
         }
-        # Payments reads its settings from the environment, as it does everywhere else.
-        os.environ.update({**environment, "STRIPE_API_KEY": standin.secret_key})
-        yield Provider(
-            description=f"SIMULATED: a Stripe stand-in at {standin.api_base}; no real money moves",
-            settings=settings.model_copy(update={"http_port": port, "stripe_api_key": standin.secret_key}),
-            environment=environment,
-            clock=clock,
-        )
+        with _set({**environment, "STRIPE_API_KEY": standin.secret_key}):
+            yield Provider(
+                description=f"SIMULATED: a Stripe stand-in at {standin.api_base}; no real money moves",
+                settings=settings.model_copy(update={"http_port": port, "stripe_api_key": standin.secret_key}),
+                environment=environment,
+                clock=clock,
+            )
+
+
+@contextmanager
+def _set(variables: Mapping[str, str]) -> Iterator[None]:
+    """Payments reads its settings from the environment, as it does everywhere else."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _free_port(address: str, first: int) -> int:

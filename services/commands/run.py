@@ -87,9 +87,7 @@ async def _until_told(serving: object) -> None:
 
 async def _serve(services: Sequence[Service], is_whole: bool, *, migrates: bool) -> None:
     async with AsyncExitStack() as stack:
-        servers = await stack.enter_async_context(
-            private_servers(home() / "run", keep_data=True, report=_to_stderr)
-        )
+        servers = await stack.enter_async_context(private_servers(home() / "run", keep_data=True, report=_to_stderr))
         settings = _settings(servers, is_whole)
         configure_logging(settings.log_level, settings.log_format)
         if migrates:

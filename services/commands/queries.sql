@@ -16,3 +16,6 @@ SELECT * FROM (
 ) AS counted
 WHERE count > 0
 ORDER BY place, what
+
+-- name: clock_offset
+SELECT microseconds FROM ledger.clock_offset_v1
