@@ -48,7 +48,8 @@ def build_app(services: Sequence[Service], running: dict[str, Running], host: Ho
     )
     app.state.host = host
     app.include_router(_operations(running))
-    for service in services:
+    # The first route that fits serves: a later service takes over what an earlier one serves only without it.
+    for service in reversed(services):
         router = running[service.name].router
         if router is not None:
             app.include_router(router)

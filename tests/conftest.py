@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from deploy.local.servers import Servers, private_servers
+from services.commands.payment_provider import hold_of_clock, payment_provider
 from services.everything import QUEUES, SERVICES
 from shared.postgres.migrations import migrate
 from shared.runtime import Hosted, host
@@ -86,13 +87,17 @@ HostServices = Callable[..., Awaitable[Hosted]]
 
 
 @pytest.fixture
-async def host_services(settings: Settings) -> AsyncIterator[HostServices]:
+async def host_services(settings: Settings, tmp_path: Path) -> AsyncIterator[HostServices]:
     """`await host_services(LEDGER, GATEKEEPER)` hosts them until the test ends; without names, all."""
     async with AsyncExitStack() as stack:
 
         async def start(*services: Service, **changes: object) -> Hosted:
+            chosen = services or SERVICES
             wanted = settings.model_copy(update=changes)
-            return await stack.enter_async_context(host(services or SERVICES, wanted))
+            provider = await stack.enter_async_context(payment_provider(tmp_path, chosen, wanted))
+            hosted = await stack.enter_async_context(host(chosen, provider.settings))
+            hold_of_clock(provider, hosted.host.clock)
+            return hosted
 
         yield start
 

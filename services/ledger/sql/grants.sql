@@ -26,10 +26,10 @@ TO :"gatekeeper";
 
 -- The doors of payments.
 GRANT EXECUTE ON FUNCTION ledger.post_credit_v1, ledger.set_suspension_v1 TO :"payments";
-GRANT SELECT ON ledger.payable_accounts_v1, ledger.payment_transfers_v1, ledger.price_books_v1, ledger.account_prices_v1
+GRANT SELECT ON ledger.payable_accounts_v1, ledger.payment_transfers_v1, ledger.transactions_v1
 TO :"payments";
 GRANT EXECUTE ON FUNCTION
-ledger.verify_balance_v1, ledger.last_blocked_usage_v1, ledger.spend_v1, ledger.money_by_day_v1
+ledger.verify_balance_v1, ledger.last_blocked_usage_v1, ledger.spend_v1, ledger.refund_debit_v1
 TO :"payments";
 
 -- The doors of subscriptions.

@@ -1,0 +1,79 @@
+"""What the routes of payments have in common: whose account, books or provider out of reach, keys, amounts."""
+
+import re
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Response
+from fastapi.routing import APIRoute
+from pydantic import Field
+
+from services.payments.cards import provider_unavailable
+from services.payments.context import Context
+from services.payments.provider import ProviderUnavailable
+from services.payments.topups import Answer
+from shared.http_app import OrjsonResponse
+from shared.http_errors import ApiError, invalid_request
+from shared.postgres.pool import OUTAGES
+
+CENTS_MAX = 10**9
+KEY_LENGTH_MAX = 255
+REPLAYED = {"Idempotency-Replayed": "true"}
+
+Cents = Annotated[int, Field(ge=0, le=CENTS_MAX)]
+PositiveCents = Annotated[int, Field(ge=1, le=CENTS_MAX)]
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+CardId = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class PaymentsRoute(APIRoute):
+    """502 where the provider gives no answer, 503 where the books are out of reach: nothing is left half done."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handler = super().get_route_handler()
+
+        async def answer_or_unavailable(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except ProviderUnavailable:
+                raise provider_unavailable() from None
+            except OUTAGES:
+                message = "Billing is out of reach; try again."
+                raise ApiError(503, "billing_unavailable", message, headers={"Retry-After": "1"}) from None
+
+        return answer_or_unavailable
+
+
+def account_asked_about(context: Context) -> Any:
+    """A dependency for §5 and §6: the account of the key, or the one named in the header Ringfence-Account."""
+
+    async def account_of_request(request: Request) -> str:
+        principal = await context.host.access.principal(request.headers.get("authorization"))
+        return await context.host.access.account_id(principal, request.headers.get("ringfence-account"))
+
+    return Depends(account_of_request)
+
+
+def platform_only(context: Context) -> Any:
+    """A dependency that lets only a platform key pass; raises 401 or 403."""
+
+    async def require_platform(request: Request) -> None:
+        await context.host.access.platform(request.headers.get("authorization"))
+
+    return Depends(require_platform)
+
+
+def idempotency_key(request: Request, in_body: str | None) -> str | None:
+    """The key from the header or the body; both and different → 422, neither → None."""
+    in_header = request.headers.get("idempotency-key")
+    if in_header is not None and in_body is not None and in_header != in_body:
+        raise invalid_request([("idempotency_key", "differs from the header Idempotency-Key")])
+    key = in_header if in_header is not None else in_body
+    if key is not None and not _KEY.fullmatch(key):
+        path = "Idempotency-Key" if in_header is not None else "idempotency_key"
+        raise invalid_request([(path, f"must be 1 to {KEY_LENGTH_MAX} visible ASCII characters")])
+    return key
+
+
+def created(answer: Answer) -> Response:
+    return OrjsonResponse(answer.body, status_code=201, headers=REPLAYED if answer.is_replay else None)

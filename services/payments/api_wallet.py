@@ -1,0 +1,78 @@
+"""The wallet [C]: `/v1/wallet`, its auto-recharge and its top-up (contract §6; account key)."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BeforeValidator, Field
+
+from services.payments import account_object, topups
+from services.payments.api_edge import CENTS_MAX, CardId, PaymentsRoute, account_asked_about, created, idempotency_key
+from services.payments.context import Context
+from services.payments.policy import Change, change_policy
+from shared.contracts.fields_v1 import Strict
+from shared.http_app import OrjsonResponse
+
+ROUTE_TOPUP = "POST /v1/wallet/topup"
+
+
+def _cents(value: Any) -> int:
+    """Whole cents of dollars, a JSON number or a decimal string: 10.25 → 1025. Exact; raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > 20:
+        raise ValueError("expected dollars, such as 10.25")
+    try:
+        # The shortest text of a double is what the caller wrote.
+        cents = Decimal(str(value)) * 100
+    except InvalidOperation:
+        raise ValueError("expected dollars, such as 10.25") from None
+    if not cents.is_finite() or abs(cents) > CENTS_MAX:
+        raise ValueError("the amount is out of range")
+    if cents != cents.to_integral_value():
+        raise ValueError("dollars have at most two decimals")
+    return int(cents)
+
+
+Dollars = Annotated[int, BeforeValidator(_cents, json_schema_input_type=float)]
+
+
+class AutoRecharge(Strict):
+    enabled: bool | None = None
+    threshold_usd: Annotated[Dollars, Field(ge=0)] | None = None
+    topup_usd: Annotated[Dollars, Field(gt=0)] | None = None
+
+
+class WalletTopUp(Strict):
+    amount_usd: Dollars
+    payment_method_id: CardId | None = None
+    idempotency_key: str | None = None
+
+
+def build_router(context: Context) -> APIRouter:
+    router = APIRouter(prefix="/v1/wallet", tags=["wallet"], route_class=PaymentsRoute)
+    account = account_asked_about(context)
+
+    async def wallet_answer(account_id: str) -> Response:
+        return OrjsonResponse(account_object.wallet_json(await account_object.billing_state(context, account_id)))
+
+    @router.get("", summary="The wallet")
+    async def wallet(account_id: str = account) -> Response:
+        return await wallet_answer(account_id)
+
+    @router.patch("/auto-recharge", summary="Enable, disable, reconfigure auto-recharge")
+    async def auto_recharge(body: AutoRecharge, account_id: str = account) -> Response:
+        change = Change(
+            names=("threshold_usd", "topup_usd"),
+            enabled=body.enabled,
+            minimum_cents=body.threshold_usd,
+            amount_cents=body.topup_usd,
+        )
+        await change_policy(context, account_id, change)
+        return await wallet_answer(account_id)
+
+    @router.post("/topup", status_code=201, summary="Charge a card and credit the balance")
+    async def topup(request: Request, body: WalletTopUp, account_id: str = account) -> Response:
+        key = idempotency_key(request, body.idempotency_key)
+        wanted = topups.TopUp(account_id, ROUTE_TOPUP, body.amount_usd, body.payment_method_id, key)
+        return created(await topups.top_up(context, wanted, is_gone=request.is_disconnected))
+
+    return router
