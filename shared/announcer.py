@@ -28,6 +28,7 @@ LEASE = timedelta(seconds=10)
 NEWS_AGE = timedelta(seconds=5)
 ACCOUNTS_MAX = 256
 SWEEP_LIMIT = 1_000
+PAUSE_SECONDS = 0.2
 
 DELAYED_BY: tuple[type[Exception], ...] = (*OUTAGES, MessagingError)
 
@@ -105,7 +106,11 @@ class Announcer:
             await self.announce(account_ids)
         except DELAYED_BY as outage:
             log.warning("announcement_delayed", accounts=len(account_ids), error=repr(outage))
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(PAUSE_SECONDS)
+        except Exception:
+            # Our own mistake with these accounts must not silence the others.
+            log.exception("announcement_failed", accounts=len(account_ids))
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def announce(self, account_ids: Sequence[str]) -> None:
         """Compose, claim, publish with confirms, tick off. Raises an outage of either server."""

@@ -44,5 +44,7 @@ def configure_logging(level: str, style: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("uvicorn.access", "aiormq", "aio_pika", "httpx", "httpcore", "stripe", "faststream"):
+    for noisy in ("uvicorn.access", "httpx", "httpcore", "stripe", "faststream"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # What a cut connection means is said once by the adapter, with the reason and without a traceback.
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)

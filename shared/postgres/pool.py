@@ -1,6 +1,5 @@
 """Connections of one service: its own role, its own schema first, JSON as Python values."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Literal
@@ -13,14 +12,15 @@ Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 OUTAGES: tuple[type[Exception], ...] = (
     OSError,
     TimeoutError,
-    asyncio.TimeoutError,
     asyncpg.exceptions.InterfaceError,
+    asyncpg.exceptions.InternalClientError,
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresSystemError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.ReadOnlySQLTransactionError,
 )
 """What a database call raises when the books are out of reach: wait and try again, nothing is wrong with the call."""
 

@@ -7,8 +7,8 @@ from typing import Any
 import asyncpg
 import orjson
 
-from services.ledger.handlers import ChargeUsage
 from services.ledger.context import LedgerContext
+from services.ledger.handlers import ChargeUsage
 from services.ledger.rentals import charge_due_fees
 from services.ledger.settings import LedgerSettings
 from shared.messaging.messages import Incoming, Retry
@@ -29,7 +29,9 @@ def a_month_of_usage(rng: random.Random, prefix: str, now: datetime) -> list[dic
     for place in range(EVENTS):
         account_id = f"{prefix}{rng.randrange(CUSTOMERS)}"
         at = now - timedelta(seconds=rng.randrange(40 * 86_400))
-        kind = rng.choices(("call", "sms", "chat", "rented", "released", "adjusted", "again"), (60, 20, 6, 2, 1, 8, 3))[0]
+        kind = rng.choices(("call", "sms", "chat", "rented", "released", "adjusted", "again"), (60, 20, 6, 2, 1, 8, 3))[
+            0
+        ]
         if kind == "call":
             events.append(call_ended(account_id, f"c{place}", rng.randrange(600), event_id=f"e{place}", ended_at=at))
         elif kind == "sms":
@@ -39,7 +41,12 @@ def a_month_of_usage(rng: random.Random, prefix: str, now: datetime) -> list[dic
             events.append(envelope("chat.message", data, event_id=f"e{place}", time=at))
         elif kind in ("rented", "released"):
             number = rng.randrange(3)
-            data = {"account_id": account_id, "number_id": f"n{number}", "number": f"+1555010{number}", "at": at.isoformat()}
+            data = {
+                "account_id": account_id,
+                "number_id": f"n{number}",
+                "number": f"+1555010{number}",
+                "at": at.isoformat(),
+            }
             events.append(envelope(f"number.{kind}", data, event_id=f"e{place}", time=at))
         elif events and kind == "adjusted":
             original = rng.choice(events)
