@@ -12,6 +12,7 @@ class CuttingProxy:
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
         self._writers: set[asyncio.StreamWriter] = set()
+        self._deaf: set[asyncio.StreamWriter] = set()
         self._flowing = asyncio.Event()
         self._flowing.set()
         self.port = 0
@@ -48,6 +49,10 @@ class CuttingProxy:
     def thaw(self) -> None:
         self._flowing.set()
 
+    def swallow(self) -> None:
+        """What passes on the present connections is lost, for ever, and nobody is told; new ones are fine."""
+        self._deaf |= self._writers
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
@@ -62,8 +67,9 @@ class CuttingProxy:
         try:
             while chunk := await reader.read(65_536):
                 await self._flowing.wait()
-                writer.write(chunk)
-                await writer.drain()
+                if writer not in self._deaf:
+                    writer.write(chunk)
+                    await writer.drain()
         except OSError:
             pass
         finally:
