@@ -25,6 +25,7 @@ from services.ledger.keys import add_account_key, new_salt, secret_from
 from services.ledger.postings import post_adjustment
 from shared.access import secret_hash
 from shared.contracts.fields_v1 import CallerId, Strict, Text
+from shared.edge import parse_body
 from shared.http_app import OrjsonResponse
 from shared.http_errors import ApiError
 from shared.postgres.idempotency import Answer, once
@@ -186,7 +187,7 @@ def _shown_once(sealed: dict[str, Any], maker_secret: str) -> str | None:
 
 
 async def _echo_id(request: Request, account: dict[str, Any]) -> None:
-    """An integer id is echoed as the integer it was sent as (contract §0, Ids)."""
-    sent = (await request.json()).get("id")
+    """An integer id is echoed as the integer it was sent as (contract §0, Ids), if 64 bits hold it."""
+    sent = parse_body(await request.body()).get("id")
     if isinstance(sent, int):
         account["id"] = sent
