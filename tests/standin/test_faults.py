@@ -188,3 +188,9 @@ async def test_all_charges_are_paged_through_by_the_client(
     async with httpx.AsyncClient(base_url=standin.api_base) as http:
         answer = await http.get("/v1/charges?limit=1", auth=(standin.secret_key, ""))
     assert answer.json()["has_more"] is True
+
+
+async def test_a_refused_request_leaves_no_trace(client: stripe.StripeClient, standin: RunningStandin) -> None:
+    with pytest.raises(stripe.InvalidRequestError):
+        await pay(client, expand=["shoe_size"])
+    assert set((await standin.sim.state())["counts"]) == {"webhook_endpoint"}

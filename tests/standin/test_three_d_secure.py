@@ -137,3 +137,23 @@ async def test_a_failed_setup_keeps_no_card(client: stripe.StripeClient, standin
     await standin.sim.authenticate(setup.id, "fail")
     assert (await client.v1.customers.payment_methods.list_async(customer.id)).data == []
     assert "setup_intent.setup_failed" in [event["type"] for event in await standin.sim.objects("event")]
+
+
+async def test_an_authentication_counts_once(client: stripe.StripeClient, standin: RunningStandin) -> None:
+    intent = await asked(client)
+    await standin.sim.authenticate(intent.id)
+    with pytest.raises(ControlRefused, match="authentication is over"):
+        await standin.sim.authenticate(intent.id)
+    assert len(await standin.sim.objects("charge")) == 1
+
+
+@pytest.mark.parametrize("card", ["authenticationRequiredOnSetup", "authenticationRequiredSetupForOffSession"])
+async def test_on_session_such_cards_always_ask(
+    client: stripe.StripeClient, standin: RunningStandin, card: str
+) -> None:
+    customer = await client.v1.customers.create_async()
+    method = await client.v1.payment_methods.attach_async("pm_card_visa", params={"customer": customer.id})
+    await standin.sim.set_card(method.id, card, set_up=True)
+    params: Any = {"amount": 500, "currency": "usd", "payment_method_types": ["card"], "confirm": True}
+    params |= {"customer": customer.id, "payment_method": method.id}
+    assert (await client.v1.payment_intents.create_async(params=params)).status == "requires_action"
