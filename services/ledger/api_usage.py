@@ -23,7 +23,7 @@ from shared.messaging.messages import Message
 from shared.messaging.topology import USAGE
 
 EVENTS_PER_MESSAGE: Final = 100
-CONFIRM_SECONDS: Final = 10.0
+CONFIRM_SECONDS: Final = 5.0
 ROUTING_KEY: Final = "usage.http"
 
 

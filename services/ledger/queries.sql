@@ -121,7 +121,7 @@ SELECT ledger.expire_holds_v1($1, $2) AS account_id;
 DELETE FROM ledger.events WHERE created_at < $1;
 
 -- name: forget_old_idempotency_keys
-DELETE FROM ledger.idempotency_keys WHERE created_at < $1;
+DELETE FROM ledger.idempotency_keys WHERE created_at < $1 AND status >= 400;
 
 -- name: set_suspension
 SELECT ledger.set_suspension_v1($1, $2, $3, $4);

@@ -6,6 +6,10 @@ from datetime import timedelta
 import asyncpg
 import httpx
 
+from services.ledger.context import LedgerContext
+from services.ledger.jobs import forget_what_is_old
+from services.ledger.settings import LedgerSettings
+from shared.price_books import PriceBooks
 from shared.runtime import Hosted
 from tests.services.ledger_api.conftest import OpenAccount, TellUsage, error_of, paths_of, until
 from tests.usage import sms_sent
@@ -103,13 +107,16 @@ async def test_a_request_that_is_still_running_is_told(
 
 
 async def test_after_a_day_the_key_is_free_but_what_moved_stays_unique(
-    platform: httpx.AsyncClient, open_account: OpenAccount
+    platform: httpx.AsyncClient, open_account: OpenAccount, ringfence: Hosted
 ) -> None:
     """«Per account and route, 24 h.» «What moved stays unique for ever.»"""
     await open_account(id="acme")
     await platform.post(ADJUST, json=GIVE, headers=key("k1"))
     seconds = int(timedelta(hours=25).total_seconds())
     await platform.post("/v1/test/clock", json={"advance_seconds": seconds})
+    async with ringfence.host.open_pool("ledger") as pool:
+        context = LedgerContext(ringfence.host, pool, PriceBooks(pool), LedgerSettings())
+        await forget_what_is_old(context)
     again = await platform.post(ADJUST, json=GIVE, headers=key("k1"))
     assert again.headers["Idempotency-Replayed"] == "true"
     assert await balance(platform) == 1_500
