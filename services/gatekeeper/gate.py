@@ -17,7 +17,7 @@ import structlog
 from services.gatekeeper.answers import UNAVAILABLE, Answer
 from services.gatekeeper.domain.asks import Ask
 from services.gatekeeper.handlers import Settled
-from services.gatekeeper.metrics import BATCH_SIZE, GATE_SECONDS, count_decision
+from services.gatekeeper.metrics import METRICS
 from shared.postgres.pool import OUTAGES, Connection
 
 log = structlog.get_logger(__name__)
@@ -118,32 +118,42 @@ class Gate:
         return [queue.popleft() for _ in range(min(len(queue), self._limits.batch_size_max))]
 
     async def _serve(self, lane: "_Lane", batch: list[_Waiting]) -> None:
-        BATCH_SIZE.observe(len(batch))
-        deadline = batch[0].since + self._limits.deadline_seconds
+        METRICS.batch_size.observe(len(batch))
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout_at(batch[0].since + self._limits.deadline_seconds):
                 await self._settle_all(lane, batch)
-        except TimeoutError as outage:
-            self._give_up(lane, batch, outage)
-        except Exception as mistake:
-            log.error("lane_failed", exc_info=mistake)
-            self._give_up(lane, batch, mistake)
+        except Exception as error:
+            if not _is_outage(error):  # whatever it is, the lane must live on and nobody may hang
+                log.error("lane_failed", exc_info=error)
+            self._give_up(lane, batch, error)
 
     async def _settle_all(self, lane: "_Lane", batch: list[_Waiting]) -> None:
         try:
             settled = await lane.commit(self._settle, [waiting.ask for waiting in batch])
         except Exception as error:
             if _is_outage(error):
-                self._give_up(lane, batch, error)
-            elif len(batch) > 1:
-                # One of them is our mistake: the others must not suffer for it.
-                log.exception("batch_failed", checks=len(batch))
-                for waiting in batch:
-                    await self._settle_all(lane, [waiting])
-            else:
-                log.exception("check_failed", kind=batch[0].ask.kind, account_id=batch[0].ask.account_id)
-                self._answer(batch[0], UNAVAILABLE)
+                raise
+            log.warning("batch_failed", checks=len(batch), error=repr(error))
+        else:
+            self._finish(batch, settled)
             return
+        await self._settle_one_by_one(lane, batch)
+
+    async def _settle_one_by_one(self, lane: "_Lane", batch: list[_Waiting]) -> None:
+        """One of them is our mistake: the others must not suffer for it, nor wait until it is logged."""
+        mistakes: list[tuple[Ask, Exception]] = []
+        for waiting in batch:
+            try:
+                self._finish([waiting], await lane.commit(self._settle, [waiting.ask]))
+            except Exception as error:
+                if _is_outage(error):
+                    raise
+                mistakes.append((waiting.ask, error))
+                self._answer(waiting, UNAVAILABLE)
+        for ask, error in mistakes:
+            log.error("check_failed", kind=ask.kind, account_id=ask.account_id, exc_info=error)
+
+    def _finish(self, batch: list[_Waiting], settled: Settled) -> None:
         for waiting, answer in zip(batch, settled.answers, strict=True):
             self._answer(waiting, answer)
         if settled.told:
@@ -159,9 +169,9 @@ class Gate:
         if waiting.answer.done():
             return
         waiting.answer.set_result(answer)
-        GATE_SECONDS.observe(self._loop.time() - waiting.since)
+        METRICS.latency.observe(self._loop.time() - waiting.since)
         error = answer.body.get("error")
-        count_decision(waiting.ask.kind, error["code"] if error else waiting.ask.action)
+        METRICS.decisions[waiting.ask.kind, error["code"] if error else waiting.ask.action] += 1
 
 
 def _is_outage(error: BaseException) -> bool:

@@ -84,7 +84,7 @@ class Settle:
         """Have every price version the locked rows name; they can't change before we commit."""
         knows = self._prices.knows
         unknown = {
-            row[0] for row in rows if row[0] is not None and not knows(row[0], row["prices_version"], row[32] or 0)
+            row[0] for row in rows if row[0] is not None and not knows(row[0], row["prices_version"], row[31] or 0)
         }
         if unknown:
             await self._prices.learn(unknown)

@@ -4,9 +4,10 @@ The routes are declared to FastAPI in `api`, for the document alone; a test comp
 """
 
 import asyncio
-import os
+import random
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 import orjson
@@ -24,7 +25,7 @@ from shared.edge import _REQUEST_ID as REQUEST_ID
 from shared.edge import BODY_BYTES_MAX, Receive, Send, parse_body, read_body
 from shared.http_errors import ApiError, forbidden, not_found
 
-KINDS: Final = ("call", "sms", "chat", "campaign")
+KINDS: Final[tuple[Kind, ...]] = ("call", "sms", "chat", "campaign")
 PREFIX: Final = "/v1/checks/"
 ROUTES: Final = (
     ("POST", "/v1/checks/call"),
@@ -39,6 +40,7 @@ ROUTES: Final = (
 """All that is served here."""
 
 _T = TypeVar("_T")
+Handle = Callable[[dict[str, Any], Receive], Awaitable[Answer]]
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +53,7 @@ class HotRoutes:
         self._access = access
         self._reader = reader
         self._deadline_seconds = deadline_seconds
+        self._checks = {f"{PREFIX}{kind}": ("POST", self._asks(partial(read_check, kind))) for kind in KINDS}
         self._lingering: set[asyncio.Task[Any]] = set()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -81,10 +84,10 @@ class HotRoutes:
             raise forbidden()
         return await handle(scope, receive)
 
-    def _route(self, scope: dict[str, Any]) -> Callable[[dict[str, Any], Receive], Awaitable[Answer]]:
+    def _route(self, scope: dict[str, Any]) -> Handle:
         """Raises 404 for a path that is none of ours, 405 for a method it doesn't have."""
         path, method = scope["path"], scope["method"]
-        found = self._find(path)
+        found = self._checks.get(path) or self._find(path)
         if found is None:
             raise not_found("route")
         wanted, handle = found
@@ -92,14 +95,12 @@ class HotRoutes:
             raise ApiError(405, "method_not_allowed", "Method Not Allowed.", headers={"Allow": wanted})
         return handle
 
-    def _find(self, path: str) -> tuple[str, Callable[[dict[str, Any], Receive], Awaitable[Answer]]] | None:
+    def _find(self, path: str) -> tuple[str, Handle] | None:
         if path == "/v1/holds":
             return "GET", self._list_holds
         if not path.startswith(PREFIX):
             return None
         match path[len(PREFIX) :].split("/"):
-            case [kind] if kind in KINDS:
-                return "POST", self._asks(lambda value: read_check(cast(Kind, kind), value))
             case [kind, ref_id] if kind in KINDS:
                 return "GET", lambda scope, receive: self._show(scope, kind, ref_id)
             case ["call", call_id, "extend"]:
@@ -108,7 +109,7 @@ class HotRoutes:
                 return "POST", self._asks(lambda value: read_release(cast(Kind, kind), ref_id, value))
         return None
 
-    def _asks(self, read: Callable[[Any], Ask]) -> Callable[[dict[str, Any], Receive], Awaitable[Answer]]:
+    def _asks(self, read: Callable[[Any], Ask]) -> Handle:
         async def ask(scope: dict[str, Any], receive: Receive) -> Answer:
             return await self._gate.submit(read(parse_body(await read_body(receive, BODY_BYTES_MAX))))
 
@@ -141,7 +142,7 @@ class HotRoutes:
 
 def _new_request_id() -> bytes:
     """Sorts by time; random enough to tell requests apart in a log."""
-    return b"req_%012x" % int(time.time() * 1000) + os.urandom(8).hex().encode()
+    return b"req_%012x%016x" % (int(time.time() * 1000), random.getrandbits(64))
 
 
 async def _send(send: Send, answer: Answer, request_id: bytes) -> None:

@@ -2,7 +2,7 @@
 SELECT * FROM ledger.open_checks_v1($1, $2, $3, $4, $5, $6);
 
 -- name: write_holds
-SELECT ledger.write_holds_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15);
+SELECT ledger.write_holds_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
 
 -- name: free_expired_holds
 SELECT * FROM ledger.free_expired_holds_v1($1, $2);

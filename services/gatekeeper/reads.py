@@ -76,7 +76,7 @@ class Reader:
         if is_caller_id(ref_id):
             hold, billed, code = await store.find_check(self.pool, query.account_id, kind, ref_id)
         if hold is not None:
-            return Answer(200, self._shown(hold) | _also_billed(billed))
+            return Answer(200, self._shown(hold) | _billed_late(hold, billed))
         nothing = {"granted_seconds": None, "held_usd": "0.00", "held_cents": 0}
         if billed is not None:
             return Answer(200, {"state": "billed", **nothing, "transaction_id": billed["transfer_id"], "code": None})
@@ -122,6 +122,8 @@ def _named(row: asyncpg.Record) -> dict[str, Any]:
     return {"account_id": row["account_id"], "kind": row["kind"], "id": row["ref_id"]}
 
 
-def _also_billed(billed: asyncpg.Record | None) -> dict[str, Any]:
-    """Late usage charges a released or orphaned hold, too."""
-    return {} if billed is None else {"state": "billed", "transaction_id": billed["transfer_id"]}
+def _billed_late(hold: asyncpg.Record, billed: asyncpg.Record | None) -> dict[str, Any]:
+    """Usage that came after a release or an expiry was charged all the same."""
+    if billed is None or hold["transfer_id"] is not None:
+        return {}
+    return {"state": "billed", "transaction_id": billed["transfer_id"]}

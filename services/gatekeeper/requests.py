@@ -141,10 +141,8 @@ def _read_campaign(value: Any) -> Ask:
 
 
 def _sealed(ask: Ask, request: dict[str, Any]) -> Ask:
-    """With the canonical body: what is kept of it, and what tells it from another."""
-    written = orjson.dumps(request)
-    ask.request = written.decode()
-    ask.request_hash = blake2b(written, digest_size=16).digest()
+    """With the canonical body: what is kept of it."""
+    ask.request = orjson.dumps(request).decode()
     return ask
 
 

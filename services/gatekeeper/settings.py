@@ -11,6 +11,6 @@ class GatekeeperSettings(ServiceSettings):
     campaign_minimum_cents: int = Field(default=20, ge=0)
     gate_deadline_ms: int = Field(default=800, ge=50, le=950)
     gate_lanes: int = Field(default=1, ge=1, le=8)
-    gate_batch_size_max: int = Field(default=256, ge=1, le=1024)
+    gate_batch_size_max: int = Field(default=128, ge=1, le=1024)
     gate_queue_length_max: int = Field(default=10_000, ge=1)
     rejections_kept_days: int = Field(default=30, ge=1)

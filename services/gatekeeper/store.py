@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import orjson
 
 from services.gatekeeper.domain.asks import Ask
 from services.gatekeeper.domain.outcomes import Refused
@@ -42,7 +43,7 @@ def account_of(row: asyncpg.Record) -> Account | None:
 
 def hold_of(row: asyncpg.Record) -> Hold | None:
     """The columns named hold_… are the hold's, in the order of its fields."""
-    return None if row[18] is None else Hold(*row[18:30])
+    return None if row[18] is None else Hold(*row[18:29])
 
 
 async def write_holds(connection: Connection, holds: Mapping[Key, Hold], now: datetime) -> None:
@@ -59,12 +60,15 @@ async def write_holds(connection: Connection, holds: Mapping[Key, Hold], now: da
         [hold.granted for hold in holds.values()],
         [hold.is_final for hold in holds.values()],
         [hold.rate_usd for hold in holds.values()],
-        [hold.request for hold in holds.values()],
-        [hold.request_hash for hold in holds.values()],
-        [hold.created_at for hold in holds.values()],
-        [hold.expires_at for hold in holds.values()],
+        [_written(hold.request) for hold in holds.values()],
+        [None if hold.created_at is now else hold.created_at for hold in holds.values()],
+        [hold.lasts_seconds for hold in holds.values()],
         now,
     )
+
+
+def _written(request: dict[str, Any] | str | None) -> str | None:
+    return orjson.dumps(request).decode() if isinstance(request, dict) else request
 
 
 async def write_rejections(connection: Connection, refused: Sequence[tuple[Ask, Refused]], now: datetime) -> None:

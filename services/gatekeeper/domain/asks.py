@@ -16,8 +16,8 @@ class Ask:
     """One question. `quantity` is seconds (at least 60), segments or messages.
 
     `asked_account_id` and `asked_ref_id` are the ids as they were sent: an integer stays one. `request` is the
-    canonical body, `request_hash` tells one body from another. `tells` asks for an event where nobody waits for the
-    answer.
+    canonical body, as JSON: what an extension goes by, and what tells one body from another. `tells` asks for an
+    event where nobody waits for the answer.
     """
 
     kind: Kind
@@ -33,7 +33,6 @@ class Ask:
     number_id: str | None = None
     number: str | None = None
     request: str | None = None
-    request_hash: bytes | None = None
     asked_account_id: str | int = ""
     asked_ref_id: str | int = ""
     tells: bool = False

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import orjson
+
 from services.gatekeeper.domain.admission import first_refusal, takes_inbound_unpaid
 from services.gatekeeper.domain.asks import START_SECONDS, Ask
 from services.gatekeeper.domain.grants import Grant, grant_call, grant_call_minutes, grant_chat_minutes, grant_units
@@ -79,7 +81,7 @@ def _standing(ask: Ask, seen: Seen, now: datetime) -> Outcome | None:
         return ALREADY_BILLED
     if hold is None:
         return None
-    if ask.action == "check" and hold.request_hash != ask.request_hash:
+    if ask.action == "check" and not _is_same(hold, ask):
         return REUSED
     if hold.is_open_at(now) and (ask.action == "check" or ask.quantity <= hold.granted):
         return Allowed(hold, is_new=False)
@@ -89,7 +91,7 @@ def _standing(ask: Ask, seen: Seen, now: datetime) -> Outcome | None:
 def _as_checked(ask: Ask, hold: Hold | None) -> Ask:
     """The extension as the call it extends was checked, with the total wanted now."""
     assert hold is not None
-    request: Any = hold.request
+    request = _request_of(hold)
     return replace(
         ask,
         direction=request["direction"],
@@ -97,8 +99,17 @@ def _as_checked(ask: Ask, hold: Hold | None) -> Ask:
         to=request["to"],
         tier=request["tier"],
         recorded=request["recorded"],
-        request_hash=hold.request_hash,
     )
+
+
+def _is_same(hold: Hold, ask: Ask) -> bool:
+    return ask.request is not None and _request_of(hold) == orjson.loads(ask.request)
+
+
+def _request_of(hold: Hold) -> dict[str, Any]:
+    """The check's body: read from the books, or written by an earlier ask of this batch."""
+    request = hold.request
+    return orjson.loads(request) if isinstance(request, str) else request or {}
 
 
 def _admit(ask: Ask, seen: Seen, account: Account, around: Circumstances) -> Outcome:
@@ -207,7 +218,6 @@ def _held(
         is_final=grant.is_final,
         rate_usd=_rate(ask, priced, account),
         request=ask.request if hold is None or hold.request is None else hold.request,
-        request_hash=ask.request_hash,
         created_at=since,
         expires_at=since + (timedelta(seconds=grant.quantity) + CALL_GRACE if is_call else MESSAGE_GRACE),
     )
@@ -264,7 +274,6 @@ def _release(ask: Ask, seen: Seen, around: Circumstances) -> Outcome:
         is_final=False,
         rate_usd=None,
         request=None,
-        request_hash=None,
         created_at=around.now,
         expires_at=around.now,
     )

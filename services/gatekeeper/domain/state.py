@@ -63,10 +63,14 @@ class Hold:
     is_final: bool
     rate_usd: str | None
     request: dict[str, Any] | str | None
-    request_hash: bytes | None
     created_at: datetime
     expires_at: datetime
     transfer_id: int | None = None
+
+    @property
+    def lasts_seconds(self) -> int:
+        """From its creation to its expiry; both have the same fraction of a second."""
+        return round((self.expires_at - self.created_at).total_seconds())
 
     def is_open_at(self, now: datetime) -> bool:
         """Open and not past its time, whether or not the sweep has been here."""

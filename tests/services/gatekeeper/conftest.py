@@ -1,6 +1,7 @@
 """A gatekeeper on real servers, beside the ledger's tables; the books are filled by hand."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import asyncpg
@@ -79,3 +80,13 @@ def sms() -> Callable[..., dict[str, Any]]:
         }
 
     return body
+
+
+@pytest.fixture
+def move_clock(hosted: Hosted) -> Callable[..., Any]:
+    """`await move_clock(seconds=60)`: as the test clock does, for the hosted services."""
+
+    async def move(*, seconds: int) -> None:
+        hosted.host.clock.move_to_offset(hosted.host.clock.offset + timedelta(seconds=seconds))
+
+    return move

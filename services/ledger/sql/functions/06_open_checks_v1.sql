@@ -12,7 +12,7 @@ CREATE OR REPLACE FUNCTION ledger.open_checks_v1(
     month_spend_micros bigint, prices_version integer,
     has_plan boolean, plan_rate_micros bigint, chat_ms bigint, pool_available_ms bigint,
     hold_id text, hold_state text, hold_amount_micros bigint, hold_pool_ms bigint, hold_granted integer,
-    hold_is_final boolean, hold_rate_usd text, hold_request jsonb, hold_request_hash bytea,
+    hold_is_final boolean, hold_rate_usd text, hold_request jsonb,
     hold_created_at timestamptz, hold_expires_at timestamptz, hold_transfer_id bigint,
     is_billed boolean, number_is_suspended boolean, book_version integer
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
@@ -30,7 +30,7 @@ BEGIN
            pools.subscription_id IS NOT NULL, pools.rate_micros_per_minute, pools.chat_ms,
            coalesce(pools.included_ms + pools.wallet_ms - pools.held_ms, 0),
            h.hold_id, h.state, h.amount_micros, h.pool_ms, h.granted, h.is_final, h.rate_usd, h.request,
-           h.request_hash, h.created_at, h.expires_at, h.transfer_id,
+           h.created_at, h.expires_at, h.transfer_id,
            EXISTS (
                SELECT FROM usage_events AS used
                WHERE used.account_id = asked.account_id AND used.ref_id = asked.ref_id

@@ -1,12 +1,12 @@
 -- Write holds as decided under the lock that open_checks_v1 took: new, extended, taken anew, or released
 -- (with nothing held before, a released one is a tombstone). One row per (account, kind, ref).
+-- A hold lasts so many seconds from its created_at; a null created_at is now. Requests are JSON texts.
 -- Money is ring-fenced only where it is there: raises check_violation if an account would hold more than
 -- its balance and credit limit allow. Locks: accounts in the order of account_id, held by the caller.
 CREATE OR REPLACE FUNCTION ledger.write_holds_v1(
     p_account_ids text[], p_kinds text[], p_ref_ids text[], p_hold_ids text[], p_states text[],
     p_amounts bigint[], p_pool_ms bigint[], p_granted integer[], p_is_final boolean[], p_rates_usd text[],
-    p_requests jsonb[], p_request_hashes bytea[], p_created_at timestamptz[], p_expires_at timestamptz[],
-    p_now timestamptz
+    p_requests text[], p_created_at timestamptz[], p_lasts_seconds integer[], p_now timestamptz
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
@@ -41,16 +41,18 @@ BEGIN
     END IF;
     INSERT INTO holds (
         account_id, kind, ref_id, hold_id, state, amount_micros, pool_ms, granted, is_final, rate_usd, request,
-        request_hash, created_at, expires_at, closed_at)
+        created_at, expires_at, closed_at)
     SELECT w.account_id, w.kind, w.ref_id, w.hold_id, w.state, w.amount, w.pool_ms, w.granted, w.is_final,
-           w.rate_usd, w.request, w.request_hash, w.created_at, w.expires_at, CASE WHEN w.state <> 'open' THEN p_now END
+           w.rate_usd, w.request::jsonb, coalesce(w.created_at, p_now),
+           coalesce(w.created_at, p_now) + w.lasts_seconds * interval '1 second',
+           CASE WHEN w.state <> 'open' THEN p_now END
     FROM unnest(p_account_ids, p_kinds, p_ref_ids, p_hold_ids, p_states, p_amounts, p_pool_ms, p_granted,
-                p_is_final, p_rates_usd, p_requests, p_request_hashes, p_created_at, p_expires_at)
+                p_is_final, p_rates_usd, p_requests, p_created_at, p_lasts_seconds)
          AS w (account_id, kind, ref_id, hold_id, state, amount, pool_ms, granted, is_final, rate_usd, request,
-               request_hash, created_at, expires_at)
+               created_at, lasts_seconds)
     ON CONFLICT (account_id, kind, ref_id) DO UPDATE SET
         hold_id = excluded.hold_id, state = excluded.state, amount_micros = excluded.amount_micros,
         pool_ms = excluded.pool_ms, granted = excluded.granted, is_final = excluded.is_final,
-        rate_usd = excluded.rate_usd, request = excluded.request, request_hash = excluded.request_hash,
+        rate_usd = excluded.rate_usd, request = excluded.request,
         created_at = excluded.created_at, expires_at = excluded.expires_at, closed_at = excluded.closed_at;
 END $$;
