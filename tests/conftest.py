@@ -58,6 +58,12 @@ async def database_url(servers: Servers, template_url: str) -> AsyncIterator[str
 async def amqp_url(servers: Servers) -> str:
     """The operator's address of a broker whose queues are empty."""
     url = servers.amqp_urls["operator"]
+    await empty_queues(url)
+    return url
+
+
+async def empty_queues(url: str) -> None:
+    """What an earlier test left in the broker is gone."""
     connection = await aio_pika.connect(url)
     async with connection:
         for queue in QUEUES:
@@ -68,7 +74,6 @@ async def amqp_url(servers: Servers) -> str:
                     await channel.close()
                 except (aio_pika.exceptions.ChannelNotFoundEntity, aiormq.exceptions.ChannelInvalidStateError):
                     continue
-    return url
 
 
 @pytest.fixture

@@ -1,25 +1,36 @@
 """The ledger and payments hosted together, a stand-in of Stripe that each test may make misbehave, customers."""
 
 import asyncio
+import itertools
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 
+from deploy.local.servers import Servers
 from deploy.local.stripe_standin.control_client import Sim
+from services.commands.payment_provider import hold_of_clock, payment_provider
+from services.gatekeeper.service import GATEKEEPER
 from services.ledger.service import LEDGER
 from services.payments.context import Context
 from services.payments.invariants import findings
 from services.payments.service import PAYMENTS, open_context
+from shared.clock import rfc3339
+from shared.contracts.ticks_v1 import TickName, tick_type
+from shared.ids import new_id
+from shared.messaging.cloudevents import cloud_event
+from shared.messaging.messages import Message
+from shared.messaging.topology import TICKS
 from shared.postgres.audit import audit_books
-from shared.runtime import Hosted
-from tests.conftest import PLATFORM_KEY, HostServices
+from shared.runtime import Hosted, host
+from shared.settings import Settings
+from tests.conftest import PLATFORM_KEY, _fresh_database, empty_queues
 
 WAIT_SECONDS = 10.0
 
@@ -83,15 +94,20 @@ class Customer:
 
 @dataclass(frozen=True)
 class Platform:
-    """The system, and what the phone platform may do to it."""
+    """The system, and what the phone platform may do to it. Accounts are the test's own: `prefix` sets them apart."""
 
     hosted: Hosted
     http: httpx.AsyncClient
     sim: Sim
     admin: asyncpg.Connection
     stack: AsyncExitStack
+    prefix: str = ""
+
+    def name(self, account_id: str) -> str:
+        return account_id if account_id.startswith(self.prefix) else f"{self.prefix}{account_id}"
 
     async def customer(self, account_id: str = "acct_1", *, balance_cents: int = 0, **terms: Any) -> Customer:
+        account_id = self.name(account_id)
         wanted = {"id": account_id, "name": account_id, "signup_credit_cents": max(0, balance_cents), **terms}
         opened = await self.http.post("/v1/accounts", json=wanted)
         assert opened.status_code == 201, opened.text
@@ -107,7 +123,7 @@ class Platform:
     async def spend(self, account_id: str, cents: int) -> None:
         """Take money away, as an adjustment by an operator."""
         body = {"amount_cents": -cents, "description": "spent in a test"}
-        done = await self.http.post(f"/v1/accounts/{account_id}/adjustments", json=body)
+        done = await self.http.post(f"/v1/accounts/{self.name(account_id)}/adjustments", json=body)
         assert done.status_code == 201, done.text
 
     async def advance(self, seconds: float) -> None:
@@ -115,30 +131,73 @@ class Platform:
         assert moved.status_code == 200, moved.text
         await asyncio.sleep(0.25)  # every service follows within 0.2 s
 
-    async def account(self, account_id: str) -> dict[str, Any]:
-        shown: dict[str, Any] = (await self.http.get(f"/v1/accounts/{account_id}")).json()
+    async def tick(self, name: TickName) -> None:
+        """Publish a tick, as the scheduler does."""
+        now = self.hosted.host.clock.now()
+        body = cloud_event(id=new_id("tick", now), type=tick_type(name), time=now, data={"due_at": rfc3339(now)})
+        await self.hosted.host.broker.publish(Message(exchange=TICKS, routing_key=tick_type(name), body=body))
+
+    async def account(self, account_id: str = "acct_1") -> dict[str, Any]:
+        shown: dict[str, Any] = (await self.http.get(f"/v1/accounts/{self.name(account_id)}")).json()
         return shown
 
-    async def events(self, account_id: str, event_type: str | None = None) -> list[dict[str, Any]]:
+    async def events(self, event_type: str | None = None, account_id: str = "acct_1") -> list[dict[str, Any]]:
         query = f"?limit=200&type={event_type}" if event_type else "?limit=200"
-        answer = (await self.http.get(f"/v1/accounts/{account_id}/events{query}")).json()
+        answer = (await self.http.get(f"/v1/accounts/{self.name(account_id)}/events{query}")).json()
         listed: list[dict[str, Any]] = answer["data"] if isinstance(answer, dict) else answer
         return listed
 
+    async def intents(self) -> list[dict[str, Any]]:
+        """The test's payments at the provider, oldest first."""
+        made = await self.sim.objects("payment_intent")
+        return [intent for intent in made if intent["metadata"].get("org", "").startswith(self.prefix)]
+
     async def charges(self, status: str | None = None) -> list[dict[str, Any]]:
-        """The charges the provider made, oldest first."""
+        """The test's charges at the provider, oldest first."""
+        ours = {intent["id"] for intent in await self.intents()}
         made = await self.sim.objects("charge")
-        return [charge for charge in made if status in (None, charge["status"])]
+        return [c for c in made if c["payment_intent"] in ours and status in (None, c["status"])]
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+async def town(
+    servers: Servers, template_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Platform]:
+    """One system for all tests of a module; at its end charges = credits, both ways, and the books are right."""
+    name = f"ringfence_payments_{next(_numbers)}"
+    url = await _fresh_database(servers.postgres_url, name, template="ringfence_template")
+    settings = Settings(
+        postgres_url=url,
+        amqp_url=servers.amqp_urls["operator"],
+        http_port=0,
+        test_clock=True,
+        platform_key=PLATFORM_KEY,
+        rate_limit_per_second=0,
+    )
+    await empty_queues(settings.amqp_url)
+    chosen = (LEDGER, GATEKEEPER, PAYMENTS)
+    async with (
+        payment_provider(tmp_path_factory.mktemp("stripe"), chosen, settings) as provider,
+        host(chosen, provider.settings) as hosted,
+    ):
+        hold_of_clock(provider, hosted.host.clock)
+        async with running_platform(hosted, url) as running:
+            yield running
+            await settle(running)
+            await prove_books(running, url)
+    admin = await asyncpg.connect(servers.postgres_url)
+    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    await admin.close()
 
 
 @pytest.fixture
-async def platform(host_services: HostServices, database_url: str) -> AsyncIterator[Platform]:
-    """The system with nothing wrong in its books, or in Stripe's, at the end."""
-    hosted = await host_services(LEDGER, PAYMENTS)
-    async with running_platform(hosted, database_url) as running:
-        yield running
-        await settle(running)
-        await prove_books(running, database_url)
+async def platform(town: Platform) -> AsyncIterator[Platform]:
+    """The module's system, with customers of the test's own."""
+    yield replace(town, prefix=f"t{next(_numbers)}-")
+    await settle(town)
 
 
 @asynccontextmanager
