@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aio_pika
@@ -10,12 +11,16 @@ import pytest
 import structlog
 
 from deploy.local.rabbitmq import PrivateBroker
+from shared.messaging.batch import BatchConsumer, BatchPolicy, HandleBatch
+from shared.messaging.giving_up import RetryPolicy
 from shared.messaging.rabbit import Rabbit
 from shared.messaging.topology import USAGE, WorkQueue, work_queue
 from tests.transports.cutting_proxy import CuttingProxy
+from tests.transports.steps import Consume
 
 CACHE = Path(__file__).parents[2] / ".ringfence"
 numbers = itertools.count()
+QUICK = BatchPolicy(retry=RetryPolicy(delays_s=(0.3, 0.3)), outage_pauses_s=(0.05, 0.1))
 log = structlog.get_logger(__name__)
 
 
@@ -66,3 +71,20 @@ async def stranger(url: str) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
 async def proxy(server: PrivateBroker) -> AsyncIterator[CuttingProxy]:
     async with CuttingProxy(server.port) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def consume(rabbit: Rabbit, queue: WorkQueue) -> Consume:
+    @asynccontextmanager
+    async def consume(
+        handle: HandleBatch, *, policy: BatchPolicy = QUICK, broker: Rabbit = rabbit, at: WorkQueue = queue
+    ) -> AsyncIterator[BatchConsumer]:
+        consumer = BatchConsumer(broker, at, handle, policy=policy)
+        await consumer.start()
+        try:
+            yield consumer
+        finally:
+            async with asyncio.timeout(10):
+                await consumer.stop()
+
+    return consume

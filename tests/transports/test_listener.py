@@ -16,7 +16,7 @@ from shared.messaging.listener import Heard, Listen, Listener
 from shared.messaging.messages import Dead, Incoming, Message, Outcome, Retry
 from shared.messaging.rabbit import Rabbit
 from shared.messaging.topology import USAGE, WorkQueue
-from tests.transports.waiting import eventually
+from tests.transports.steps import eventually
 
 
 class SuspendAccount(BaseModel):

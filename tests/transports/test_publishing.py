@@ -13,7 +13,7 @@ from shared.messaging.messages import Message
 from shared.messaging.rabbit import Rabbit
 from shared.messaging.topology import USAGE, Topology, WorkQueue
 from tests.transports.cutting_proxy import CuttingProxy
-from tests.transports.waiting import eventually
+from tests.transports.steps import eventually
 
 
 def to(queue: WorkQueue, body: bytes = b"{}", *, mandatory: bool = False, message_id: str | None = None) -> Message:
