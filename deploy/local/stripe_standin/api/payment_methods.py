@@ -147,8 +147,6 @@ def require_unspent(method: Record) -> None:
             "The provided PaymentMethod was previously used with a PaymentIntent without Customer attachment, "
             "shared with a connected account without Customer attachment, or was detached from a Customer. "
             "It may not be used again. To use a PaymentMethod multiple times, you must attach it to a Customer first.",
-            code="payment_method_unexpected_state",
-            param="payment_method",
         )
 
 
