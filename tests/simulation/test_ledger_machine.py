@@ -3,6 +3,7 @@ middle of a crash, both end with the same balances.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -33,6 +34,7 @@ from shared.postgres.audit import audit_books
 from shared.postgres.pool import open_pool, transaction
 from shared.price_books import PriceBooks
 from shared.runtime import Hosted
+from tests.holds import place_hold
 from tests.usage import call_ended, envelope, sms_sent
 
 T = TypeVar("T")
@@ -67,11 +69,9 @@ class Model:
 
     def _fees(self, number: str, rented_at: datetime, now: datetime) -> int:
         marks = (rented_at + n * THIRTY_DAYS for n in count(1))
-        due = 0
-        for mark in marks:
+        for due, mark in enumerate(marks):
             if mark > now or (number in self.released and mark >= self.released[number]):
                 return due * FEE_MICROS
-            due += 1
         raise AssertionError("unreachable")
 
 
@@ -164,10 +164,8 @@ class LedgerMachine(RuleBasedStateMachine):
                 await handlers._post_within(context, connection, self._facts([event]), self.books.clock.now())
                 raise ConnectionAbortedError
 
-        try:
+        with contextlib.suppress(ConnectionAbortedError):
             self.books.run(die())
-        except ConnectionAbortedError:
-            pass
         self.model.usage[name] = ("call", seconds)
         self._send(event)
 
@@ -221,15 +219,13 @@ class LedgerMachine(RuleBasedStateMachine):
         fits = amount <= self._balance() - sum(self.model.holds.values())
         try:
             self.books.run(
-                self.books.context.pool.execute(
-                    "SELECT ledger.write_holds_v1($1, '{call}', $2, $2, '{open}', $3, '{0}', '{60}', '{f}', '{0.18}',"
-                    " '{NULL}', '{NULL}', $4, $5, $6)",
-                    [self.account_id],
-                    [name],
-                    [amount],
-                    [now],
-                    [now + timedelta(days=3)],
-                    now,
+                place_hold(
+                    self.books.context.pool,
+                    self.account_id,
+                    name,
+                    amount_micros=amount,
+                    expires_at=now + timedelta(days=3),
+                    now=now,
                 )
             )
         except asyncpg.CheckViolationError:

@@ -13,7 +13,7 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA ledger TO :"audit";
 -- What every service may do: say what happened to an account, publish it, know who asks.
 GRANT EXECUTE ON FUNCTION
 ledger.append_event_v1, ledger.append_events_v1, ledger.announce_v1, ledger.published_v1, ledger.unannounced_v1
-TO :"gatekeeper", :"payments", :"subscriptions";
+TO :"gatekeeper", :"payments", :"scheduler", :"subscriptions", :"portal";
 GRANT SELECT ON ledger.key_owners_v1, ledger.clock_offset_v1
 TO :"gatekeeper", :"payments", :"scheduler", :"subscriptions", :"portal";
 GRANT SELECT ON ledger.tenants_v1 TO :"gatekeeper", :"payments", :"subscriptions", :"portal";
