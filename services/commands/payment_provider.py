@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from deploy.local.stripe_standin import running_standin
+from deploy.local.stripe_standin import RunningStandin, running_standin
 from shared.clock import Clock, SystemClock
 from shared.service import Service
 from shared.settings import Settings
@@ -34,12 +34,14 @@ class BorrowedClock:
 
 @dataclass(frozen=True)
 class Provider:
-    """`settings`: for the host, with the port that the webhook calls. `environment`: what others need to know."""
+    """`settings`: for the host, with the port that the webhook calls. `environment`: what others need to know;
+    `standin` and its `clock`: where the provider is simulated here."""
 
     description: str
     settings: Settings
     environment: Mapping[str, str] = field(default_factory=dict)
     clock: BorrowedClock = field(default_factory=BorrowedClock)
+    standin: RunningStandin | None = None
 
 
 def hold_of_clock(provider: Provider, clock: Clock) -> None:
@@ -88,6 +90,7 @@ async def _standin(folder: Path, settings: Settings) -> AsyncIterator[Provider]:
                 settings=settings.model_copy(update={"http_port": port, "stripe_api_key": standin.secret_key}),
                 environment=environment,
                 clock=clock,
+                standin=standin,
             )
 
 

@@ -31,7 +31,6 @@ passed over. Items the file does not price stay as they are. Steps
 and hours have no columns: publish those as JSON."""
 
 FAULTS_SHOWN_MAX: Final = 20
-CELL_LENGTH_MAX: Final = 10_000
 
 _RENAMED: Final = {"price": "price_usd"}
 _TEXTS: Final = ("tier", "direction", "setup_usd", "max_usd")
@@ -39,6 +38,7 @@ _WHOLE: Final = ("increment_seconds", "minimum_seconds", "free_seconds")
 COLUMNS: Final = ("item", "price_usd", "zone", "prefix", "per", *_TEXTS, *_WHOLE, "round_to_cents")
 _INTEGER: Final = re.compile(r"[0-9]{1,9}")
 _PREFIX: Final = re.compile(r"\+?([0-9]{1,15})")
+_ZONE: Final = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
 _YES_NO: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False}
 
 Fault = tuple[int, str]
@@ -110,7 +110,6 @@ def _borrow_zones(deck: _Deck, present: Mapping[str, list[str]]) -> None:
 def _rows(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     header = next((line for line in text.split("\n") if line.strip() and not line.startswith("#")), "")
     delimiter = max(",;\t", key=header.count)
-    csv.field_size_limit(CELL_LENGTH_MAX)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     names: list[str] | None = None
     try:
@@ -145,6 +144,9 @@ def _take(deck: _Deck, line: int, cells: Mapping[str, str]) -> None:
         deck.faults.append((line, "prefix: 1 to 15 digits, several separated by spaces"))
         return
     zone = cells.get("zone") or (str(prefixes[0]) if prefixes else None)
+    if zone and not _ZONE.fullmatch(zone):
+        deck.faults.append((line, "zone: 1 to 64 characters, none of them a control character"))
+        return
     try:
         item = _item(cells, zone)
         for prefix in prefixes:
