@@ -18,6 +18,6 @@ class SubscriptionSettings(ServiceSettings):
     low_balance_cents: int = Field(default=200, ge=0, le=10**9)
     auto_charge: bool = False
     pack_due_days: int = Field(default=7, ge=0, le=365)
-    renewal_batch_size: int = Field(default=100, ge=1, le=1_000)
+    renewal_batch_size: int = Field(default=50, ge=1, le=1_000)
     renewal_pause_seconds: float = Field(default=0.005, ge=0, le=1)
     subscriptions_watch_seconds: float = Field(default=1, gt=0, le=3_600)

@@ -13,6 +13,7 @@ import httpx
 import orjson
 import pytest
 
+from shared.postgres.audit import audit_books
 from shared.runtime import Hosted
 from shared.settings import Settings
 
@@ -227,8 +228,10 @@ def prompt_clockwork(monkeypatch: pytest.MonkeyPatch) -> None:
 async def world(
     prompt_clockwork: None, ringfence: Hosted, platform: httpx.AsyncClient, settings: Settings
 ) -> AsyncIterator[World]:
+    """The running system; after each test its books are audited."""
     async with AsyncExitStack() as stack:
         yield World(ringfence.url, platform, settings.postgres_url, stack)
+        assert (await audit_books(settings.postgres_url)).findings == ()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ BEGIN
                'included_seconds', included_granted_ms / 1000,
                'used_seconds', (included_granted_ms - included_ms) / 1000,
                'percent', (included_granted_ms - included_ms) * 100 / included_granted_ms,
-               'period_start', ledger.rfc3339(period_start), 'period_end', ledger.rfc3339(period_end)))
+               'period_start', ledger.rfc3339(period_start)))
     INTO low_ids, low_data FROM crossed;
     IF low_ids IS NOT NULL THEN
         PERFORM ledger.append_events_v1(
