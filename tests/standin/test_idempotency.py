@@ -8,6 +8,7 @@ import pytest
 import stripe
 
 from deploy.local.stripe_standin import RunningStandin
+from tests.standin.waiting import eventually
 
 PAYMENT: Any = {
     "amount": 500,
@@ -38,7 +39,7 @@ async def test_twenty_requests_at_once_with_one_key_make_one_charge(
 async def test_twenty_requests_meet_a_slow_one_and_still_make_one_charge(
     client: stripe.StripeClient, standin: RunningStandin
 ) -> None:
-    await standin.sim.fault(CREATE, when="during", action="latency", seconds=0.3)
+    await standin.sim.fault(CREATE, when="during", action="latency", seconds=2)
     answers = await asyncio.gather(*(pay(client) for _ in range(20)), return_exceptions=True)
     refused = [answer for answer in answers if isinstance(answer, stripe.APIError)]
     assert len(refused) == 19
@@ -48,12 +49,16 @@ async def test_twenty_requests_meet_a_slow_one_and_still_make_one_charge(
     assert await charges(standin) == 1
 
 
+async def fault_hit(standin: RunningStandin) -> bool:
+    return bool((await standin.sim.state())["faults"][0]["hits"])
+
+
 async def test_a_key_in_use_with_other_parameters_is_refused_as_such(
     client: stripe.StripeClient, standin: RunningStandin
 ) -> None:
-    await standin.sim.fault(CREATE, when="during", action="latency", seconds=0.2)
+    await standin.sim.fault(CREATE, when="during", action="latency", seconds=2)
     slow = asyncio.create_task(pay(client))
-    await asyncio.sleep(0.05)
+    await eventually(lambda: fault_hit(standin))
     with pytest.raises(stripe.IdempotencyError):
         await pay(client, amount=501)
     assert (await slow).amount == 500

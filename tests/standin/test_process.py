@@ -17,6 +17,7 @@ from deploy.local.stripe_standin import LiveKeyRefused, Settings, running_standi
 from tests.standin.clients import stripe_client
 from tests.standin.receiver import Receiver
 from tests.standin.test_idempotency import CREATE, pay
+from tests.standin.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,6 +69,10 @@ async def test_a_killed_stand_in_forgets_nothing(tmp_path: Path, receiver: Recei
     assert {one.event["data"]["object"]["id"] for one in receiver.of("payment_intent.succeeded")} == set(paid)
 
 
+async def fault_hit(control: httpx.AsyncClient) -> bool:
+    return bool((await control.get("/_sim/state")).json()["faults"][0]["hits"])
+
+
 async def test_killed_in_the_midst_of_a_charge_it_did_all_or_nothing(tmp_path: Path) -> None:
     async with (
         standin_process(tmp_path, "--sim") as (process, facts),
@@ -77,7 +82,7 @@ async def test_killed_in_the_midst_of_a_charge_it_did_all_or_nothing(tmp_path: P
         rule = {"path": CREATE, "when": "during", "action": "latency", "seconds": 5}
         assert (await control.post("/_sim/faults", json=rule)).status_code == 200
         paying = asyncio.create_task(pay(client))
-        await asyncio.sleep(0.2)
+        await eventually(lambda: fault_hit(control))
         os.kill(process.pid, signal.SIGKILL)
         await asyncio.gather(paying, return_exceptions=True)
         await process.wait()
