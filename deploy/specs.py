@@ -12,8 +12,9 @@ from typing import Any
 from fastapi import FastAPI
 
 from deploy.local.servers import private_servers
+from services.commands.payment_provider import payment_provider
 from services.everything import SERVICES
-from services.gatekeeper.hears import ANSWER_CHECKS
+from services.gatekeeper.hears import QUEUE as ANSWER_CHECKS
 from services.ledger.hears import CHARGE_USAGE, OBEY_OPS
 from shared.contracts import checks_v1, events_v1, ops_v1, usage_v1
 from shared.contracts.ticks_v1 import TICK_NAMES, Tick, tick_type
@@ -96,7 +97,10 @@ async def write() -> None:
         settings = Settings(
             postgres_url=servers.postgres_url, amqp_url=servers.amqp_urls["operator"], http_port=0, test_clock=True
         )
-        async with host(SERVICES, settings, listen=False) as hosted:
+        async with (
+            payment_provider(servers.folder, SERVICES, settings) as provider,
+            host(SERVICES, provider.settings, listen=False) as hosted,
+        ):
             for path, text in documents(hosted.app).items():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")

@@ -27,6 +27,7 @@ SAYS = (
     "balance_depleted",
     "balance_recovered",
     "hold_expired",
+    "included_minutes_low",
     "number_fee_charged",
     "number_suspended",
     "number_reinstated",
