@@ -352,7 +352,7 @@ SELECT since_micros, month_micros FROM ledger.spend_v1($1, $2, $3)
 SELECT id, account_id, kind, reason, amount_micros, reference FROM ledger.transactions_v1 WHERE id = $1
 
 -- name: transaction_json
-SELECT to_jsonb(entry) - 'account_id' - 'seq' AS entry, created_at FROM ledger.transactions_v1 AS entry WHERE id = $1
+SELECT ledger.read_transaction_v1($1)
 
 -- name: refund_debit
 SELECT outcome, transfer_id, left_micros FROM ledger.refund_debit_v1($1, $2, $3, $4)

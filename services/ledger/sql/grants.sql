@@ -29,7 +29,8 @@ GRANT EXECUTE ON FUNCTION ledger.post_credit_v1, ledger.set_suspension_v1 TO :"p
 GRANT SELECT ON ledger.payable_accounts_v1, ledger.payment_transfers_v1, ledger.transactions_v1
 TO :"payments";
 GRANT EXECUTE ON FUNCTION
-ledger.verify_balance_v1, ledger.last_blocked_usage_v1, ledger.spend_v1, ledger.refund_debit_v1
+ledger.verify_balance_v1, ledger.last_blocked_usage_v1, ledger.spend_v1, ledger.refund_debit_v1,
+ledger.read_transaction_v1
 TO :"payments";
 
 -- The doors of subscriptions.

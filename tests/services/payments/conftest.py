@@ -68,6 +68,13 @@ class Customer:
         found: str = next(method["id"] for method in listed if method["is_default"])
         return found
 
+    async def save_card_again(self) -> str:
+        """Choose the card that is the default already."""
+        listed = (await self.http.get("/v1/billing/payment-methods")).json()["payment_methods"]
+        chosen: str = next(method["id"] for method in listed if method["is_default"])
+        await self._ok(await self.http.post("/v1/billing/default-payment-method", json={"payment_method_id": chosen}))
+        return chosen
+
     async def reload(self, minimum: int, amount: int, **more: Any) -> dict[str, Any]:
         wanted = {
             "auto_reload_enabled": True,
