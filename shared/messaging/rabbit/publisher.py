@@ -6,7 +6,6 @@ written here as one block of frames under the channel's own lock: a fifth of the
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from random import getrandbits
 from typing import cast
 
@@ -150,7 +149,9 @@ def _fresh_id() -> str:
 
 
 async def close_quietly(channel: Channel | None, timeout_s: float) -> None:
-    """Close a channel whose connection may be gone or stuck."""
-    if channel is not None:
-        with suppress(*GONE):
-            await channel.close(timeout=timeout_s)
+    """Close a channel whose connection may be gone or stuck; never takes longer than the timeout."""
+    if channel is None or channel.is_closed:
+        return
+    closing = asyncio.ensure_future(channel.close(timeout=timeout_s))
+    closing.add_done_callback(lambda done: done.cancelled() or done.exception())  # whatever it was, it is gone
+    await asyncio.wait([closing], timeout=timeout_s)

@@ -3,11 +3,13 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 from aiormq.abc import DeliveredMessage
 from aiormq.channel import Channel
+from aiormq.connection import Connection
 from aiormq.exceptions import ChannelNotFoundEntity
 
 from shared.messaging.errors import MessagingError
@@ -16,6 +18,9 @@ from shared.messaging.rabbit.link import CLOSE_TIMEOUT_S, CONNECT_TIMEOUT_S, GON
 from shared.messaging.rabbit.publisher import close_quietly
 
 PAUSE_S = 0.5
+FRAMES_PER_MESSAGE = 3
+"""So that a whole prefetch can be read off the socket before the first batch is taken."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -39,6 +44,7 @@ class RabbitSubscription:
         self._consumer_tag = ""
         self._buffer: deque[Incoming] = deque()
         self._news = asyncio.Event()
+        self._established = asyncio.Event()
         self._stopped = False
         self._keeper = asyncio.create_task(self._keep(), name=f"amqp consumer {queue}")
 
@@ -72,6 +78,9 @@ class RabbitSubscription:
     async def stop(self) -> None:
         self._stopped = True
         self._news.set()
+        if self._channel is not None and not self._channel.is_closed:  # a half-made consumer loses its channel
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._established.wait(), CLOSE_TIMEOUT_S)
         self._keeper.cancel()
         await asyncio.gather(self._keeper, return_exceptions=True)
         self._buffer.clear()
@@ -90,7 +99,9 @@ class RabbitSubscription:
     async def _keep(self) -> None:
         while True:
             try:
-                channel = await self._consume()
+                connection = await self._link.connection(CONNECT_TIMEOUT_S)
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    channel = await self._consume(connection)
             except ChannelNotFoundEntity:
                 log.error("queue_missing", queue=self._queue)
                 await self._restore_quietly()
@@ -109,22 +120,23 @@ class RabbitSubscription:
         except (MessagingError, *GONE) as error:
             log.warning("topology_not_restored", queue=self._queue, error=str(error))
 
-    async def _consume(self) -> Channel:
-        connection = await self._link.connection(CONNECT_TIMEOUT_S)
+    async def _consume(self, connection: Connection) -> Channel:
         channel = await connection.channel(
-            publisher_confirms=False, frame_buffer_size=3 * self._prefetch, timeout=CONNECT_TIMEOUT_S
+            publisher_confirms=False, frame_buffer_size=FRAMES_PER_MESSAGE * self._prefetch
         )
         assert isinstance(channel, Channel)
         try:
-            await channel.basic_qos(prefetch_count=self._prefetch, timeout=CONNECT_TIMEOUT_S)
+            await channel.basic_qos(prefetch_count=self._prefetch)
             self._buffer.clear()
+            self._established.clear()
             self._channel = channel
             channel.on_consumer_cancel_callbacks.add(lambda _: self._canceled(channel))
-            answer = await channel.basic_consume(self._queue, self._arrive, timeout=CONNECT_TIMEOUT_S)
+            answer = await channel.basic_consume(self._queue, self._arrive)
         except BaseException:
             await close_quietly(channel, CLOSE_TIMEOUT_S)
             raise
         self._consumer_tag = answer.consumer_tag or ""
+        self._established.set()
         return channel
 
     async def _canceled(self, channel: Channel) -> None:
