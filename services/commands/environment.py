@@ -67,14 +67,19 @@ def _read(path: Path) -> dict[str, str]:
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise CommandFailed(f"{path} can't be read: {error}", ExitCode.COULD_NOT) from None
-    variables = {}
-    for number, line in enumerate(text.splitlines(), start=1):
-        name, is_assignment, value = line.strip().removeprefix("export ").partition("=")
-        if not name or name.startswith("#"):
-            continue
-        try:
-            (words,) = [shlex.split(value)] if is_assignment else []
-        except ValueError:
-            raise CommandFailed(f"{path}, line {number}: not NAME=value", ExitCode.COULD_NOT) from None
-        variables[name] = "".join(words)
-    return variables
+    return dict(_assignment(path, number, line) for number, line in enumerate(text.splitlines(), 1) if _tells(line))
+
+
+def _tells(line: str) -> bool:
+    return bool(line.strip()) and not line.startswith("#")
+
+
+def _assignment(path: Path, number: int, line: str) -> tuple[str, str]:
+    name, is_assignment, value = line.strip().removeprefix("export ").partition("=")
+    try:
+        words = shlex.split(value)
+    except ValueError:
+        words = []
+    if not name.isidentifier() or not is_assignment or len(words) > 1 or (value and not words):
+        raise CommandFailed(f"{path}, line {number}: not NAME=value", ExitCode.COULD_NOT)
+    return name, "".join(words)
