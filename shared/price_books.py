@@ -8,6 +8,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any, Protocol
 
 import asyncpg
 
@@ -46,11 +47,17 @@ class _AccountPrices:
     compiled: dict[tuple[int, int], CompiledBook] = field(default_factory=dict)
 
 
+class Reads(Protocol):
+    """What the books are read through: a pool, or whatever is more careful."""
+
+    async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]: ...
+
+
 class PriceBooks:
     """One per service; reads through the ledger's views, so any service's role may hold one."""
 
-    def __init__(self, pool: asyncpg.Pool) -> None:
-        self._pool = pool
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
         self._newest = 0
         self._timeline = _Timeline()
         self._books: dict[int, CompiledBook] = {}
@@ -95,7 +102,7 @@ class PriceBooks:
         return compiled
 
     async def _learn_books(self) -> None:
-        rows = await self._pool.fetch(
+        rows = await self._reads.fetch(
             "SELECT version, effective_at, book FROM ledger.price_books_v1 WHERE version > $1 ORDER BY version",
             self._newest,
         )
@@ -109,7 +116,7 @@ class PriceBooks:
         self._newest = rows[-1]["version"]
 
     async def _learn_accounts(self, account_ids: list[str]) -> None:
-        rows = await self._pool.fetch(
+        rows = await self._reads.fetch(
             "SELECT account_id, version, effective_at, items FROM ledger.account_prices_v1"
             " WHERE account_id = ANY($1) ORDER BY account_id, version",
             account_ids,

@@ -24,11 +24,13 @@ from shared.http_app import build_app
 from shared.messaging.rabbit import Rabbit
 from shared.messaging.topology import Topology
 from shared.postgres.pool import OUTAGES, open_pool
+from shared.postgres.reading import Reading
 from shared.service import Asgi, Host, Job, Running, Service
 from shared.settings import Settings
 
 SWEEP_SECONDS = 2.0
 CLOCK_POLL_SECONDS = 0.2
+LOOKUP_SECONDS_MAX = 2.0
 PORTS_TRIED_MAX = 50
 
 log = structlog.get_logger(__name__)
@@ -102,8 +104,10 @@ async def _pool(settings: Settings, service: str, **limits: Any) -> AsyncIterato
 
 
 def _access(pool: asyncpg.Pool, settings: Settings) -> Access:
+    reads = Reading(pool, LOOKUP_SECONDS_MAX)
+
     async def find_key(secret_hash: bytes) -> Principal | None:
-        row = await pool.fetchrow("SELECT * FROM ledger.key_owners_v1 WHERE secret_hash = $1", secret_hash)
+        row = await reads.fetchrow("SELECT * FROM ledger.key_owners_v1 WHERE secret_hash = $1", secret_hash)
         if row is None:
             return None
         kind: Kind = row["kind"]
@@ -112,7 +116,7 @@ def _access(pool: asyncpg.Pool, settings: Settings) -> Access:
         return Principal(kind, row["account_id"], row["key_id"])
 
     async def find_tenant(account_id: str) -> Tenant | None:
-        row = await pool.fetchrow("SELECT * FROM ledger.tenants_v1 WHERE account_id = $1", account_id)
+        row = await reads.fetchrow("SELECT * FROM ledger.tenants_v1 WHERE account_id = $1", account_id)
         return None if row is None else Tenant(row["account_id"], row["parent_id"])
 
     return Access(find_key, find_tenant, cache_seconds=settings.key_cache_seconds)

@@ -75,13 +75,16 @@ class Gate:
         self._idle: deque[asyncio.Future[None]] = deque()
         self._loop = asyncio.get_running_loop()
 
-    def submit(self, ask: Ask) -> asyncio.Future[Answer]:
-        """The answer to come; 503 at once when too many wait already. Never fails."""
+    def submit(self, ask: Ask, *, spent_seconds: float = 0.0) -> asyncio.Future[Answer]:
+        """The answer to come; 503 at once when too many wait already. Never fails.
+
+        `spent_seconds` of its deadline are over already.
+        """
         answer: asyncio.Future[Answer] = self._loop.create_future()
         if len(self._queue) >= self._limits.queue_length_max:
             answer.set_result(UNAVAILABLE)
             return answer
-        self._queue.append(_Waiting(ask, self._loop.time(), answer))
+        self._queue.append(_Waiting(ask, self._loop.time() - spent_seconds, answer))
         if self._idle:
             self._idle.popleft().set_result(None)
         return answer
@@ -111,16 +114,21 @@ class Gate:
 
     def _take(self) -> list[_Waiting]:
         """The longest waiting, without those whose time is as good as over."""
-        queue = self._queue
-        latest = self._loop.time() - self._limits.deadline_seconds + LEAST_LEFT_SECONDS
-        while queue and queue[0].since < latest:
-            self._answer(queue.popleft(), UNAVAILABLE)
-        return [queue.popleft() for _ in range(min(len(queue), self._limits.batch_size_max))]
+        batch: list[_Waiting] = []
+        earliest = self._loop.time() - self._limits.deadline_seconds + LEAST_LEFT_SECONDS
+        while self._queue and len(batch) < self._limits.batch_size_max:
+            waiting = self._queue.popleft()
+            if waiting.since < earliest:
+                self._answer(waiting, UNAVAILABLE)
+            else:
+                batch.append(waiting)
+        return batch
 
     async def _serve(self, lane: "_Lane", batch: list[_Waiting]) -> None:
         METRICS.batch_size.observe(len(batch))
         try:
-            async with asyncio.timeout_at(batch[0].since + self._limits.deadline_seconds):
+            since = min([waiting.since for waiting in batch])
+            async with asyncio.timeout_at(since + self._limits.deadline_seconds):
                 await self._settle_all(lane, batch)
         except Exception as error:
             if not _is_outage(error):  # whatever it is, the lane must live on and nobody may hang
@@ -150,8 +158,8 @@ class Gate:
                     raise
                 mistakes.append((waiting.ask, error))
                 self._answer(waiting, UNAVAILABLE)
-        for ask, error in mistakes:
-            log.error("check_failed", kind=ask.kind, account_id=ask.account_id, exc_info=error)
+        for ask, mistake in mistakes:
+            log.error("check_failed", kind=ask.kind, account_id=ask.account_id, exc_info=mistake)
 
     def _finish(self, batch: list[_Waiting], settled: Settled) -> None:
         for waiting, answer in zip(batch, settled.answers, strict=True):

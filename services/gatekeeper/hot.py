@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
 import orjson
 import structlog
@@ -19,7 +19,7 @@ from services.gatekeeper.domain.asks import Ask
 from services.gatekeeper.gate import OUT_OF_REACH, Gate
 from services.gatekeeper.reads import Reader
 from services.gatekeeper.requests import read_check, read_extension, read_release
-from shared.access import Access
+from shared.access import Access, Principal
 from shared.contracts.checks_v1 import Kind
 from shared.edge import _REQUEST_ID as REQUEST_ID
 from shared.edge import BODY_BYTES_MAX, Receive, Send, parse_body, read_body
@@ -39,8 +39,8 @@ ROUTES: Final = (
 )
 """All that is served here."""
 
-_T = TypeVar("_T")
-Handle = Callable[[dict[str, Any], Receive], Awaitable[Answer]]
+Handle = Callable[[dict[str, Any], Receive, float], Awaitable[Answer]]
+"""The request, and the seconds of its deadline that looking up the key has taken."""
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +54,7 @@ class HotRoutes:
         self._reader = reader
         self._deadline_seconds = deadline_seconds
         self._checks = {f"{PREFIX}{kind}": ("POST", self._asks(partial(read_check, kind))) for kind in KINDS}
-        self._lingering: set[asyncio.Task[Any]] = set()
+        self._lookups: dict[str, asyncio.Task[Principal]] = {}
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         authorization = request_id = None
@@ -77,12 +77,15 @@ class HotRoutes:
 
     async def _answer(self, scope: dict[str, Any], receive: Receive, authorization: str | None) -> Answer:
         handle = self._route(scope)
+        spent_seconds = 0.0
         principal = self._access.remembered(authorization) if authorization else None
         if principal is None:
-            principal = await self._bounded(self._access.principal(authorization))
+            begun = time.monotonic()
+            principal = await self._look_up(authorization or "")
+            spent_seconds = time.monotonic() - begun
         if principal.kind != "platform":
             raise forbidden()
-        return await handle(scope, receive)
+        return await handle(scope, receive, spent_seconds)
 
     def _route(self, scope: dict[str, Any]) -> Handle:
         """Raises 404 for a path that is none of ours, 405 for a method it doesn't have."""
@@ -102,7 +105,7 @@ class HotRoutes:
             return None
         match path[len(PREFIX) :].split("/"):
             case [kind, ref_id] if kind in KINDS:
-                return "GET", lambda scope, receive: self._show(scope, kind, ref_id)
+                return "GET", lambda scope, *_: self._show(scope, kind, ref_id)
             case ["call", call_id, "extend"]:
                 return "POST", self._asks(lambda value: read_extension(call_id, value))
             case [kind, ref_id, "release"] if kind in KINDS and kind != "campaign":
@@ -110,32 +113,36 @@ class HotRoutes:
         return None
 
     def _asks(self, read: Callable[[Any], Ask]) -> Handle:
-        async def ask(scope: dict[str, Any], receive: Receive) -> Answer:
-            return await self._gate.submit(read(parse_body(await read_body(receive, BODY_BYTES_MAX))))
+        async def ask(scope: dict[str, Any], receive: Receive, spent_seconds: float) -> Answer:
+            body = parse_body(await read_body(receive, BODY_BYTES_MAX))
+            return await self._gate.submit(read(body), spent_seconds=spent_seconds)
 
         return ask
 
     async def _show(self, scope: dict[str, Any], kind: str, ref_id: str) -> Answer:
         query = reads.check_query(scope["query_string"])
-        return await self._bounded(self._reader.show(kind, ref_id, query))
+        return await self._reader.show(kind, ref_id, query)
 
-    async def _list_holds(self, scope: dict[str, Any], receive: Receive) -> Answer:
+    async def _list_holds(self, scope: dict[str, Any], *_: Any) -> Answer:
         query = reads.holds_query(scope["query_string"])
-        return await self._bounded(self._reader.list_holds(query))
+        return await self._reader.list_holds(query)
 
-    async def _bounded(self, work: Awaitable[_T]) -> _T:
-        """The result in time, or TimeoutError; work that hangs on a dead server is left to end by itself."""
-        task = asyncio.ensure_future(work)
-        done, _ = await asyncio.wait([task], timeout=self._deadline_seconds)
-        if done:
-            return task.result()
-        task.cancel()
-        self._lingering.add(task)
-        task.add_done_callback(self._forget)
-        raise TimeoutError("the books did not answer in time")
+    async def _look_up(self, authorization: str) -> Principal:
+        """The principal in time, or TimeoutError. All who come with one key while it is looked up share the answer; a
+        look-up that hangs on a dead server is left to end by itself."""
+        task = self._lookups.get(authorization)
+        if task is None:
+            task = self._lookups[authorization] = asyncio.create_task(self._access.principal(authorization))
+            task.add_done_callback(lambda done: self._looked_up(authorization, done))
+        await asyncio.wait([task], timeout=self._deadline_seconds)
+        if not task.done():
+            self._lookups.pop(authorization, None)
+            raise TimeoutError("the key could not be looked up in time")
+        return task.result()
 
-    def _forget(self, task: "asyncio.Task[Any]") -> None:
-        self._lingering.discard(task)
+    def _looked_up(self, authorization: str, task: asyncio.Task[Principal]) -> None:
+        if self._lookups.get(authorization) is task:
+            del self._lookups[authorization]
         if not task.cancelled():
             task.exception()
 

@@ -1,8 +1,18 @@
+-- Columns of a batch travel as lines of text: the driver's arrays took longer than deciding what is in them.
+
 -- name: open_checks
-SELECT * FROM ledger.open_checks_v1($1, $2, $3, $4, $5, $6);
+SELECT * FROM ledger.open_checks_v1(
+    string_to_array($1, E'\n'), string_to_array($2, E'\n'), string_to_array($3, E'\n'),
+    string_to_array($4, E'\n', ''), string_to_array($5, E'\n', ''), $6);
 
 -- name: write_holds
-SELECT ledger.write_holds_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14);
+SELECT ledger.write_holds_v1(
+    string_to_array($1, E'\n'), string_to_array($2, E'\n'), string_to_array($3, E'\n'),
+    string_to_array($4, E'\n'), string_to_array($5, E'\n'),
+    string_to_array($6, E'\n')::bigint[], string_to_array($7, E'\n')::bigint[],
+    string_to_array($8, E'\n')::integer[], string_to_array($9, E'\n')::boolean[],
+    string_to_array($10, E'\n', ''), string_to_array($11, E'\n', ''), $12, string_to_array($13, E'\n')::integer[],
+    $14);
 
 -- name: free_expired_holds
 SELECT * FROM ledger.free_expired_holds_v1($1, $2);

@@ -16,6 +16,7 @@ from shared.contracts.fields_v1 import ID_PATTERN, is_caller_id
 from shared.http_app import readable_errors
 from shared.http_errors import ApiError, invalid_request, not_found
 from shared.money import cents_ceil, usd_text
+from shared.postgres.reading import Reading
 
 State = Literal["open", "billed", "released", "orphaned"]
 
@@ -67,14 +68,14 @@ def _naming_faults() -> Iterator[None]:
 class Reader:
     """Answers reads; raises 404 `account_not_found` and `not_found`."""
 
-    pool: asyncpg.Pool
+    reads: Reading
     clock: Clock
 
     async def show(self, kind: str, ref_id: str, query: CheckQuery) -> Answer:
         """`GET /v1/checks/{kind}/{id}`: the hold; else the bill that needed none; else the last refusal."""
         hold, billed, code = None, None, None
         if is_caller_id(ref_id):
-            hold, billed, code = await store.find_check(self.pool, query.account_id, kind, ref_id)
+            hold, billed, code = await store.find_check(self.reads, query.account_id, kind, ref_id)
         if hold is not None:
             return Answer(200, self._shown(hold) | _billed_late(hold, billed))
         nothing = {"granted_seconds": None, "held_usd": "0.00", "held_cents": 0}
@@ -88,7 +89,7 @@ class Reader:
     async def list_holds(self, query: HoldsQuery) -> Answer:
         """`GET /v1/holds`: newest first."""
         rows, total = await store.list_holds(
-            self.pool, query.account_id, query.state, self.clock.now(), limit=query.limit, offset=query.offset
+            self.reads, query.account_id, query.state, self.clock.now(), limit=query.limit, offset=query.offset
         )
         if not total:
             await self._require_account(query.account_id)
@@ -96,7 +97,7 @@ class Reader:
         return Answer(200, {"data": [_named(row) | self._shown(row) for row in rows], **page})
 
     async def _require_account(self, account_id: str) -> None:
-        if not await store.knows_account(self.pool, account_id):
+        if not await store.knows_account(self.reads, account_id):
             raise ApiError(404, "account_not_found", "There is no such account.")
 
     def _shown(self, row: asyncpg.Record) -> dict[str, Any]:

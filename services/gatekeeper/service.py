@@ -19,6 +19,7 @@ from services.gatekeeper.hears import QUEUE, answer_checks
 from services.gatekeeper.hot import PREFIX, HotRoutes
 from services.gatekeeper.reads import Reader
 from services.gatekeeper.settings import GatekeeperSettings
+from shared.postgres.reading import Reading
 from shared.price_books import PriceBooks
 from shared.service import Host, Job, Running, Service
 
@@ -39,15 +40,15 @@ async def start(host: Host) -> AsyncIterator[Running]:
         command_timeout_seconds=2,
         connect_timeout_seconds=deadline_seconds,
     ) as pool:
-        prices = PriceBooks(pool)
+        reading = Reading(pool, deadline_seconds)
+        prices = PriceBooks(reading)
         settle = Settle(prices, host.clock, campaign_minimum_cents=settings.campaign_minimum_cents)
         gate = Gate(pool, settle, host.announcer, limits)
-        reader = Reader(pool, host.clock)
+        reader = Reader(reading, host.clock)
         hot = HotRoutes(gate, host.access, reader, deadline_seconds=deadline_seconds)
 
         async def is_ready() -> bool:
-            async with asyncio.timeout(1):
-                return bool(await pool.fetchval("SELECT true"))
+            return bool(await reading.fetchval("SELECT true"))
 
         async def forget_old_rejections() -> None:
             await store.forget_rejections(pool, host.clock.now() - timedelta(days=settings.rejections_kept_days))

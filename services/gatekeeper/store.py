@@ -13,6 +13,7 @@ from services.gatekeeper.domain.outcomes import Refused
 from services.gatekeeper.domain.state import Account, Hold
 from shared.postgres.pool import Connection
 from shared.postgres.queries import Queries
+from shared.postgres.reading import Reading
 
 QUERIES = Queries.load(Path(__file__).with_name("queries.sql"))
 
@@ -26,11 +27,11 @@ async def open_checks(connection: Connection, asks: Sequence[Ask], now: datetime
     """Lock the accounts of these asks and read what the books say about each."""
     rows: list[asyncpg.Record] = await connection.fetch(
         QUERIES.open_checks,
-        [ask.account_id for ask in asks],
-        [ask.kind for ask in asks],
-        [ask.ref_id for ask in asks],
-        [ask.number_id for ask in asks],
-        [ask.number for ask in asks],
+        "\n".join([ask.account_id for ask in asks]),
+        "\n".join([ask.kind for ask in asks]),
+        "\n".join([ask.ref_id for ask in asks]),
+        "\n".join([ask.number_id or "" for ask in asks]),
+        "\n".join([ask.number or "" for ask in asks]),
         now,
     )
     return rows
@@ -46,29 +47,34 @@ def hold_of(row: asyncpg.Record) -> Hold | None:
     return None if row[18] is None else Hold(*row[18:29])
 
 
-async def write_holds(connection: Connection, holds: Mapping[Key, Hold], now: datetime) -> None:
-    """Write the last state of each hold that a batch touched."""
+async def write_holds(connection: Connection, written: Mapping[Key, Hold], now: datetime) -> None:
+    """Write the last state of each hold that a batch touched. No text among them holds a line feed: ids can't, and
+    JSON escapes it."""
+    holds = list(written.values())
     await connection.execute(
         QUERIES.write_holds,
-        [account_id for account_id, _, _ in holds],
-        [kind for _, kind, _ in holds],
-        [ref_id for _, _, ref_id in holds],
-        [hold.hold_id for hold in holds.values()],
-        [hold.state for hold in holds.values()],
-        [hold.amount_micros for hold in holds.values()],
-        [hold.pool_ms for hold in holds.values()],
-        [hold.granted for hold in holds.values()],
-        [hold.is_final for hold in holds.values()],
-        [hold.rate_usd for hold in holds.values()],
-        [_written(hold.request) for hold in holds.values()],
-        [None if hold.created_at is now else hold.created_at for hold in holds.values()],
-        [hold.lasts_seconds for hold in holds.values()],
+        "\n".join([account_id for account_id, _, _ in written]),
+        "\n".join([kind for _, kind, _ in written]),
+        "\n".join([ref_id for _, _, ref_id in written]),
+        "\n".join([hold.hold_id for hold in holds]),
+        "\n".join([hold.state for hold in holds]),
+        "\n".join([str(hold.amount_micros) for hold in holds]),
+        "\n".join([str(hold.pool_ms) for hold in holds]),
+        "\n".join([str(hold.granted) for hold in holds]),
+        "\n".join(["t" if hold.is_final else "f" for hold in holds]),
+        "\n".join([hold.rate_usd or "" for hold in holds]),
+        "\n".join([_written(hold.request) for hold in holds]),
+        [None if hold.created_at is now else hold.created_at for hold in holds],
+        "\n".join([str(hold.lasts_seconds) for hold in holds]),
         now,
     )
 
 
-def _written(request: dict[str, Any] | str | None) -> str | None:
-    return orjson.dumps(request).decode() if isinstance(request, dict) else request
+def _written(request: dict[str, Any] | str | None) -> str:
+    """The JSON text; empty for a tombstone, which has none."""
+    if isinstance(request, str):
+        return request
+    return "" if request is None else orjson.dumps(request).decode()
 
 
 async def write_rejections(connection: Connection, refused: Sequence[tuple[Ask, Refused]], now: datetime) -> None:
@@ -105,26 +111,26 @@ async def free_expired_holds(connection: Connection, account_ids: Iterable[str],
     return [row[0] for row in rows]
 
 
-async def knows_account(pool: asyncpg.Pool, account_id: str) -> bool:
-    return bool(await pool.fetchval(QUERIES.knows_account, account_id))
+async def knows_account(reads: Reading, account_id: str) -> bool:
+    return bool(await reads.fetchval(QUERIES.knows_account, account_id))
 
 
 async def find_check(
-    pool: asyncpg.Pool, account_id: str, kind: str, ref_id: str
+    reads: Reading, account_id: str, kind: str, ref_id: str
 ) -> tuple[asyncpg.Record | None, asyncpg.Record | None, str | None]:
     """The hold, the bill without one, and the last refusal of this check."""
-    hold = await pool.fetchrow(QUERIES.find_hold, account_id, kind, ref_id)
-    billed = await pool.fetchrow(QUERIES.find_billed, account_id, ref_id, BILLED_BY[kind])
-    code: str | None = await pool.fetchval(QUERIES.find_rejection, account_id, kind, ref_id)
+    hold = await reads.fetchrow(QUERIES.find_hold, account_id, kind, ref_id)
+    billed = await reads.fetchrow(QUERIES.find_billed, account_id, ref_id, BILLED_BY[kind])
+    code: str | None = await reads.fetchval(QUERIES.find_rejection, account_id, kind, ref_id)
     return hold, billed, code
 
 
 async def list_holds(
-    pool: asyncpg.Pool, account_id: str, state: str | None, now: datetime, *, limit: int, offset: int
+    reads: Reading, account_id: str, state: str | None, now: datetime, *, limit: int, offset: int
 ) -> tuple[list[asyncpg.Record], int]:
     """A page of an account's holds, newest first, and how many there are."""
-    rows = await pool.fetch(QUERIES.list_holds, account_id, state, now, limit, offset)
-    return rows, await pool.fetchval(QUERIES.count_holds, account_id, state, now)
+    rows = await reads.fetch(QUERIES.list_holds, account_id, state, now, limit, offset)
+    return rows, await reads.fetchval(QUERIES.count_holds, account_id, state, now)
 
 
 async def forget_rejections(pool: asyncpg.Pool, before: datetime) -> None:

@@ -34,14 +34,14 @@ class TestBooks:
         names = ", ".join(columns)
         places = ", ".join(f"${place}" for place in range(1, len(columns) + 1))
         await self.connection.execute(
-            f"INSERT INTO ledger.accounts ({names}) VALUES ({places})",  # noqa: S608 -- names are the test's own
+            f"INSERT INTO ledger.accounts ({names}) VALUES ({places})",
             *columns.values(),
         )
 
     async def change(self, account_id: str = ACCOUNT, **terms: Any) -> None:
         for name, value in terms.items():
             await self.connection.execute(
-                f"UPDATE ledger.accounts SET {name} = $2 WHERE account_id = $1",  # noqa: S608
+                f"UPDATE ledger.accounts SET {name} = $2 WHERE account_id = $1",
                 account_id,
                 value,
             )

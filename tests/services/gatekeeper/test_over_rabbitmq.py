@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aio_pika
@@ -140,8 +141,6 @@ async def test_a_check_that_outlived_its_expiration_is_dropped(
 ) -> None:
     """A check older than its `expiration` (at most 5 s) is dropped, not answered late."""
     await books.open_account()
-    from datetime import UTC, datetime, timedelta
-
     sent = datetime.now(UTC) - timedelta(seconds=10)
     await switch.tell("call", call("late"), timestamp=sent)
     assert (await switch.ask("call", call("fresh")))["status"] == 200

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import asyncpg
 import httpx
+import pytest
 
 from deploy.local.servers import Servers
 from services.gatekeeper.service import GATEKEEPER
@@ -86,9 +88,6 @@ async def test_check_extend_and_release_of_one_batch_see_one_another(
 
 async def test_the_books_refuse_to_hold_more_than_there_is(books: TestBooks) -> None:
     """One lock, one arbiter: even a gate gone wrong can't over-hold (failure mode 8)."""
-    import asyncpg
-    import pytest
-
     await books.open_account(balance_micros=100)
     with pytest.raises(asyncpg.CheckViolationError):
         await books.connection.execute(

@@ -1,12 +1,14 @@
 """Every refusal over HTTP: its code, its fields, and the event that is there before the answer (contract §2)."""
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.services.gatekeeper.books import ACCOUNT, TestBooks
+from tests.services.gatekeeper.waiting import eventually
 
 Body = Callable[..., dict[str, Any]]
 
@@ -111,8 +113,6 @@ async def test_the_spend_limit_counts_debits_and_holds_of_this_month(
 
 
 async def test_last_months_spending_does_not_count(gate: httpx.AsyncClient, books: TestBooks, call: Body) -> None:
-    from datetime import date
-
     await books.open_account(monthly_spend_limit_micros=1_000_000, spend_month=date(2020, 1, 1), spend_micros=1_000_000)
     assert (await gate.post("/v1/checks/call", json=call())).status_code == 200
 
@@ -150,8 +150,6 @@ async def test_reject_events_are_published_from_the_outbox(
     gate: httpx.AsyncClient, books: TestBooks, call: Body
 ) -> None:
     """published from the outbox."""
-    from tests.services.gatekeeper.waiting import eventually
-
     await books.open_account(balance_micros=0)
     await gate.post("/v1/checks/call", json=call())
 

@@ -15,7 +15,10 @@ CREATE OR REPLACE FUNCTION ledger.open_checks_v1(
     hold_is_final boolean, hold_rate_usd text, hold_request jsonb,
     hold_created_at timestamptz, hold_expires_at timestamptz, hold_transfer_id bigint,
     is_billed boolean, number_is_suspended boolean, book_version integer
-) LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp
+-- Planning anew took longer than a lone check; a plan made while tables are small must suit large ones, too.
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
 #variable_conflict use_column
 DECLARE
     newest_book integer := (SELECT max(version) FROM price_books);

@@ -7,7 +7,10 @@ CREATE OR REPLACE FUNCTION ledger.write_holds_v1(
     p_account_ids text[], p_kinds text[], p_ref_ids text[], p_hold_ids text[], p_states text[],
     p_amounts bigint[], p_pool_ms bigint[], p_granted integer[], p_is_final boolean[], p_rates_usd text[],
     p_requests text[], p_created_at timestamptz[], p_lasts_seconds integer[], p_now timestamptz
-) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
+) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp
+-- Planning anew took longer than a lone check; a plan made while tables are small must suit large ones, too.
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
 #variable_conflict use_column
 DECLARE
     overheld text;
