@@ -8,13 +8,13 @@ from pydantic import AfterValidator, Field, StringConstraints
 from services.ledger import accounts
 from services.ledger.accounts import Opening
 from services.ledger.api_edge import (
-    BooksRoute,
     Cents,
     Limit,
     Offset,
     SignedCents,
     answered,
     attempt_of,
+    books_router,
     known_id,
     platform_account,
     platform_only,
@@ -25,6 +25,7 @@ from services.ledger.keys import add_account_key, new_salt, secret_from
 from services.ledger.postings import post_adjustment
 from shared.access import secret_hash
 from shared.contracts.fields_v1 import CallerId, Strict, Text
+from shared.contracts.ledger_api_v1 import Account, OpenedAccount, Page, Transaction
 from shared.edge import parse_body
 from shared.http_app import OrjsonResponse
 from shared.http_errors import ApiError
@@ -104,11 +105,13 @@ class Adjustment(Strict):
 
 
 def build_router(context: LedgerContext) -> APIRouter:
-    router = APIRouter(prefix="/v1/accounts", tags=["accounts"], route_class=BooksRoute)
+    router = books_router(prefix="/v1/accounts", tags=["accounts"])
     pool, clock = context.pool, context.host.clock
     is_platform, account_in_path = platform_only(context), platform_account(context)
 
-    @router.post("", status_code=201, summary="Open an account", dependencies=[is_platform])
+    @router.post(
+        "", response_model=OpenedAccount, status_code=201, summary="Open an account", dependencies=[is_platform]
+    )
     async def create(request: Request, body: NewAccount) -> Response:
         now = clock.now()
         opening = body.opening()
@@ -127,7 +130,7 @@ def build_router(context: LedgerContext) -> APIRouter:
         await _echo_id(request, answer.body)
         return answered(answer)
 
-    @router.get("", summary="List accounts", dependencies=[is_platform])
+    @router.get("", response_model=Page[Account], summary="List accounts", dependencies=[is_platform])
     async def list_all(limit: Limit = 50, offset: Offset = 0, parent_id: str | None = None) -> Response:
         if parent_id is not None:
             known_id(parent_id, "account")
@@ -135,12 +138,12 @@ def build_router(context: LedgerContext) -> APIRouter:
             page = await accounts.list_accounts(connection, parent_id=parent_id, limit=limit, offset=offset)
         return OrjsonResponse(page)
 
-    @router.get("/{account_id}", summary="Read an account")
+    @router.get("/{account_id}", response_model=Account, summary="Read an account")
     async def read(account_id: str = account_in_path) -> Response:
         async with pool.acquire() as connection:
             return OrjsonResponse(await accounts.account_json(connection, account_id))
 
-    @router.patch("/{account_id}", summary="Change an account")
+    @router.patch("/{account_id}", response_model=Account, summary="Change an account")
     async def change(body: AccountChange, account_id: str = account_in_path) -> Response:
         async with transaction(pool) as connection:
             changed = await accounts.change_account(
@@ -149,21 +152,23 @@ def build_router(context: LedgerContext) -> APIRouter:
         context.host.announcer.tell([account_id])
         return OrjsonResponse(changed)
 
-    @router.post("/{account_id}/suspend", summary="Suspend an account by hand")
+    @router.post("/{account_id}/suspend", response_model=Account, summary="Suspend an account by hand")
     async def suspend(body: Suspension, account_id: str = account_in_path) -> Response:
         async with transaction(pool) as connection:
             account = await accounts.suspend_by_hand(connection, account_id, body.reason, now=clock.now())
         context.host.announcer.tell([account_id])
         return OrjsonResponse(account)
 
-    @router.post("/{account_id}/reinstate", summary="Lift an account's suspension by hand")
+    @router.post("/{account_id}/reinstate", response_model=Account, summary="Lift an account's suspension by hand")
     async def reinstate(account_id: str = account_in_path) -> Response:
         async with transaction(pool) as connection:
             account = await accounts.reinstate_by_hand(connection, account_id, now=clock.now())
         context.host.announcer.tell([account_id])
         return OrjsonResponse(account)
 
-    @router.post("/{account_id}/adjustments", status_code=201, summary="Give or take money by hand")
+    @router.post(
+        "/{account_id}/adjustments", response_model=Transaction, status_code=201, summary="Give or take money by hand"
+    )
     async def adjust(request: Request, body: Adjustment, account_id: str = account_in_path) -> Response:
         now = clock.now()
 

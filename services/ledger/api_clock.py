@@ -7,10 +7,11 @@ from fastapi import APIRouter, Response
 from pydantic import Field, model_validator
 
 from services.ledger import clock_offset
-from services.ledger.api_edge import BooksRoute, platform_only
+from services.ledger.api_edge import books_router, platform_only
 from services.ledger.context import LedgerContext
 from shared.clock import rfc3339
 from shared.contracts.fields_v1 import Instant, Strict
+from shared.contracts.ledger_api_v1 import ClockMoved
 from shared.http_app import OrjsonResponse
 from shared.http_errors import not_found
 from shared.postgres.pool import transaction
@@ -32,10 +33,10 @@ class ClockMove(Strict):
 
 
 def build_router(context: LedgerContext) -> APIRouter:
-    router = APIRouter(tags=["operations"], route_class=BooksRoute, dependencies=[platform_only(context)])
+    router = books_router(tags=["operations"], dependencies=[platform_only(context)])
     clock = context.host.clock
 
-    @router.post("/v1/test/clock", summary="Move the clock of every service forward")
+    @router.post("/v1/test/clock", response_model=ClockMoved, summary="Move the clock of every service forward")
     async def move(body: ClockMove) -> Response:
         if not context.host.settings.test_clock:
             raise not_found("path")

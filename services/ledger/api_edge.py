@@ -3,7 +3,7 @@
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from services.ledger.context import LedgerContext
 from services.ledger.settings import CENTS_MAX
 from shared.access import Principal, secret_of
 from shared.contracts.fields_v1 import is_caller_id
+from shared.contracts.ledger_api_v1 import Refusal
 from shared.edge import parse_body
 from shared.http_app import OrjsonResponse
 from shared.http_errors import ApiError, not_found
@@ -20,6 +21,10 @@ from shared.postgres.pool import OUTAGES
 LIMIT_MAX = 200
 OFFSET_MAX = 10**9
 EVENTS_MAX = 1_000
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Refusal, "description": "Refused; the code says why."},
+    503: {"model": Refusal, "description": "Out of reach: nothing is done, try again."},
+}
 RETRY_AFTER = {"Retry-After": "1"}
 
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
@@ -41,6 +46,11 @@ class BooksRoute(APIRoute):
                 raise unavailable() from None
 
         return answer_or_unavailable
+
+
+def books_router(**options: Any) -> APIRouter:
+    """A router of such routes, with the refusals any of them may give in its OpenAPI description."""
+    return APIRouter(route_class=BooksRoute, responses=REFUSALS, **options)
 
 
 def unavailable() -> ApiError:

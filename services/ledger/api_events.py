@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from services.ledger.account_events import list_events, place_of
-from services.ledger.api_edge import BooksRoute, Limit, Offset
+from services.ledger.api_edge import Limit, Offset, books_router
 from services.ledger.context import LedgerContext
+from shared.contracts.ledger_api_v1 import AccountEvent, Page
 from shared.http_app import OrjsonResponse
 from shared.http_errors import invalid_request
 
@@ -14,10 +15,14 @@ EventType = Annotated[str | None, Query(pattern=r"^[a-z_]{1,64}$")]
 
 
 def build_router(context: LedgerContext) -> APIRouter:
-    router = APIRouter(tags=["accounts"], route_class=BooksRoute)
+    router = books_router(tags=["accounts"])
     access, pool = context.host.access, context.pool
 
-    @router.get("/v1/accounts/{account_id}/events", summary="List an account's events, newest first")
+    @router.get(
+        "/v1/accounts/{account_id}/events",
+        response_model=Page[AccountEvent],
+        summary="List an account's events, newest first",
+    )
     async def events(
         request: Request,
         account_id: str,

@@ -1,14 +1,15 @@
-"""`/v1/numbers`: list them, suspend and reinstate one by hand (contract §4)."""
+"""`/v1/numbers`: list them, suspend and reinstate one by hand (contract §4; platform key)."""
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 
-from services.ledger.api_edge import BooksRoute, Limit, Offset, known_id, platform_only
+from services.ledger.api_edge import Limit, Offset, books_router, known_id, platform_only
 from services.ledger.context import LedgerContext
 from services.ledger.numbers import list_numbers, owner_of, suspend_number
 from shared.access import Principal
 from shared.contracts.fields_v1 import CallerId, Strict
+from shared.contracts.ledger_api_v1 import Number, Page
 from shared.http_app import OrjsonResponse
 
 Status = Annotated[Literal["active", "suspended", "released"] | None, Query()]
@@ -24,28 +25,21 @@ ANYBODY = NumberOwner()
 
 
 def build_router(context: LedgerContext) -> APIRouter:
-    router = APIRouter(prefix="/v1/numbers", tags=["numbers"], route_class=BooksRoute)
-    access, is_platform = context.host.access, platform_only(context)
+    router = books_router(prefix="/v1/numbers", tags=["numbers"])
+    access, platform = context.host.access, platform_only(context)
 
-    @router.get("", summary="List numbers: an account its own, the platform all or one account's")
+    @router.get("", response_model=Page[Number], summary="List numbers, of all accounts or of one")
     async def list_all(
-        request: Request,
         account_id: str | None = None,
         status: Status = None,
         limit: Limit = 50,
         offset: Offset = 0,
+        principal: Principal = platform,
     ) -> Response:
-        principal = await access.principal(request.headers.get("authorization"))
-        named = account_id if account_id is not None else request.headers.get("ringfence-account")
-        owner = await _owner(principal, named)
-        page = await list_numbers(context, account_id=owner, status=status, limit=limit, offset=offset)
+        if account_id is not None:
+            await access.require_reach(principal, account_id)
+        page = await list_numbers(context, account_id=account_id, status=status, limit=limit, offset=offset)
         return OrjsonResponse(page)
-
-    async def _owner(principal: Principal, named: str | None) -> str | None:
-        if named is None:
-            return principal.account_id
-        await access.require_reach(principal, named)
-        return named
 
     async def set_suspension(number_id: str, body: NumberOwner, *, is_suspended: bool) -> Response:
         known_id(number_id, "number")
@@ -53,11 +47,18 @@ def build_router(context: LedgerContext) -> APIRouter:
         now = context.host.clock.now()
         return OrjsonResponse(await suspend_number(context, account_id, number_id, is_suspended=is_suspended, now=now))
 
-    @router.post("/{number_id}/suspend", summary="Suspend a number by hand", dependencies=[is_platform])
+    @router.post(
+        "/{number_id}/suspend", response_model=Number, summary="Suspend a number by hand", dependencies=[platform]
+    )
     async def suspend(number_id: str, body: NumberOwner = ANYBODY) -> Response:
         return await set_suspension(number_id, body, is_suspended=True)
 
-    @router.post("/{number_id}/reinstate", summary="Lift a number's suspension by hand", dependencies=[is_platform])
+    @router.post(
+        "/{number_id}/reinstate",
+        response_model=Number,
+        summary="Lift a number's suspension by hand",
+        dependencies=[platform],
+    )
     async def reinstate(number_id: str, body: NumberOwner = ANYBODY) -> Response:
         return await set_suspension(number_id, body, is_suspended=False)
 

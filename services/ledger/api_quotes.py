@@ -5,10 +5,11 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from services.ledger.api_edge import EVENTS_MAX, BooksRoute, platform_only, refuse_too_many_events
+from services.ledger.api_edge import EVENTS_MAX, books_router, platform_only, refuse_too_many_events
 from services.ledger.context import LedgerContext
 from services.ledger.quotes import quote_events
 from shared.contracts.fields_v1 import Strict
+from shared.contracts.ledger_api_v1 import Quote
 from shared.http_app import OrjsonResponse
 from shared.http_errors import invalid_request
 from shared.rating.book import BookRefused, read_book
@@ -23,10 +24,11 @@ class QuoteRequest(Strict):
 
 
 def build_router(context: LedgerContext) -> APIRouter:
-    router = APIRouter(tags=["prices"], route_class=BooksRoute, dependencies=[platform_only(context)])
+    router = books_router(tags=["prices"], dependencies=[platform_only(context)])
 
     @router.post(
         "/v1/prices/quote",
+        response_model=Quote,
         summary="What would this usage cost",
         description=f"Up to {EVENTS_MAX} events; nothing is posted.",
     )

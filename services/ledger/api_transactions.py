@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from services.ledger.api_edge import LIMIT_MAX, BooksRoute, Offset, account_asked_about
+from services.ledger.api_edge import LIMIT_MAX, Offset, account_asked_about, books_router
 from services.ledger.context import LedgerContext
 from services.ledger.domain.statement import end_instant, reasons_of_kind, start_instant, wallet_entry
 from services.ledger.transactions import Wanted, csv_lines, list_transactions
+from shared.contracts.ledger_api_v1 import Transaction, WalletTransaction
 from shared.http_app import OrjsonResponse
 from shared.http_errors import invalid_request
 
@@ -21,11 +22,12 @@ LimitIfAny = Annotated[int | None, Query(ge=1, le=LIMIT_MAX)]
 
 
 def build_router(context: LedgerContext) -> APIRouter:
-    router = APIRouter(tags=["transactions"], route_class=BooksRoute)
+    router = books_router(tags=["transactions"])
     account = account_asked_about(context)
 
     @router.get(
         "/v1/billing/transactions",
+        response_model=list[Transaction],
         summary="List transactions, newest first",
         description="`Accept: text/csv` answers the same as CSV, all rows unless a limit is named.",
     )
@@ -46,7 +48,11 @@ def build_router(context: LedgerContext) -> APIRouter:
         page = await list_transactions(context.pool, wanted, limit=limit or LIMIT_DEFAULT, offset=offset)
         return OrjsonResponse(page)
 
-    @router.get("/v1/wallet/transactions", summary="List transactions in the wallet's words, newest first")
+    @router.get(
+        "/v1/wallet/transactions",
+        response_model=list[WalletTransaction],
+        summary="List transactions in the wallet's words, newest first",
+    )
     async def wallet_transactions(
         request: Request,
         limit: LimitIfAny = None,

@@ -8,13 +8,14 @@ from fastapi import APIRouter, Request, Response
 
 from services.ledger.api_edge import (
     EVENTS_MAX,
-    BooksRoute,
+    books_router,
     platform_only,
     refuse_too_many_events,
     unavailable,
 )
 from services.ledger.context import LedgerContext
 from services.ledger.domain.usage import Refused, read_usage
+from shared.contracts.ledger_api_v1 import UsageTaken
 from shared.edge import parse_body
 from shared.http_app import OrjsonResponse
 from shared.http_errors import invalid_request
@@ -28,10 +29,11 @@ ROUTING_KEY: Final = "usage.http"
 
 
 def build_router(context: LedgerContext) -> APIRouter:
-    router = APIRouter(tags=["usage"], route_class=BooksRoute, dependencies=[platform_only(context)])
+    router = books_router(tags=["usage"], dependencies=[platform_only(context)])
 
     @router.post(
         "/v1/usage",
+        response_model=UsageTaken,
         status_code=202,
         summary="Tell what was used",
         description=f"One CloudEvent or an array of up to {EVENTS_MAX}; sent again they change nothing.",

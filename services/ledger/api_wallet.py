@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from services.ledger import wallet
-from services.ledger.api_edge import BooksRoute, account_asked_about
+from services.ledger.api_edge import account_asked_about, books_router
 from services.ledger.context import LedgerContext
+from shared.contracts.ledger_api_v1 import WalletAnalytics, WalletBalance, WalletPricing
 from shared.http_app import OrjsonResponse
 
 DAYS_MAX = 366
@@ -15,18 +16,18 @@ Days = Annotated[int, Query(ge=1, le=DAYS_MAX)]
 
 
 def build_router(context: LedgerContext) -> APIRouter:
-    router = APIRouter(prefix="/v1/wallet", tags=["wallet"], route_class=BooksRoute)
+    router = books_router(prefix="/v1/wallet", tags=["wallet"])
     account = account_asked_about(context)
 
-    @router.get("/balance", summary="The balance, in dollars")
+    @router.get("/balance", response_model=WalletBalance, summary="The balance, in dollars")
     async def balance(account_id: str = account) -> Response:
         return OrjsonResponse(await wallet.balance(context.pool, account_id))
 
-    @router.get("/pricing", summary="What this account pays")
+    @router.get("/pricing", response_model=WalletPricing, summary="What this account pays")
     async def pricing(account_id: str = account) -> Response:
         return OrjsonResponse(await wallet.pricing(context, account_id))
 
-    @router.get("/analytics", summary="What was spent and added, by day and by cause")
+    @router.get("/analytics", response_model=WalletAnalytics, summary="What was spent and added, by day and by cause")
     async def analytics(days: Days = 30, account_id: str = account) -> Response:
         return OrjsonResponse(await wallet.spending(context, account_id, days=days))
 
