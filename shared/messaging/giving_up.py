@@ -5,6 +5,7 @@ short delay behind a long one waits for it. So delays are at most 10 s, and five
 whatever they stand behind (contract §3).
 """
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -54,6 +55,8 @@ def _side_message(queue: WorkQueue, policy: RetryPolicy, message: Incoming, outc
         correlation_id=message.correlation_id,
         expiration_ms=None if delay_s is None else round(delay_s * 1000),
         mandatory=True,
+        # Transport time: how long it has been waiting for a person, whatever the test clock says.
+        sent_at=int(time.time()) if delay_s is None else None,
     )
 
 

@@ -17,7 +17,10 @@ REPLY_QUEUE = re.compile(r"amq\.(rabbitmq\.reply-to\.|gen-)[!-~]+")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to publish. The empty exchange delivers to the queue named by the routing key."""
+    """One message to publish. The empty exchange delivers to the queue named by the routing key.
+
+    `sent_at` is the AMQP timestamp, in epoch seconds.
+    """
 
     exchange: str
     routing_key: str
@@ -28,6 +31,7 @@ class Message:
     expiration_ms: int | None = None
     mandatory: bool = False
     content_type: str = "application/json"
+    sent_at: int | None = None
 
 
 @dataclass(eq=False, slots=True)

@@ -6,6 +6,7 @@ written here as one block of frames under the channel's own lock: a fifth of the
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from random import getrandbits
 from typing import cast
 
@@ -120,6 +121,7 @@ def _frames(message: Message, message_id: str, delivery_mode: int, channel: Chan
         correlation_id=message.correlation_id,
         expiration=None if message.expiration_ms is None else str(message.expiration_ms),
         message_id=message_id,
+        timestamp=None if message.sent_at is None else datetime.fromtimestamp(message.sent_at, UTC),
     )
     yield ContentHeader(body_size=len(message.body), properties=properties)
     for start in range(0, len(message.body), channel.max_content_size):
