@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,12 +20,16 @@ RING_SECONDS = 4
 
 @dataclass(frozen=True)
 class Banner:
-    """Everything there is to say. Without a `demo_key` (in production) nothing is offered to try."""
+    """Everything there is to say; `given` names the variables that the environment had set already.
+
+    Without a `demo_key` (in production) nothing is offered to try.
+    """
 
     variables: Mapping[str, str]
     environment_file: Path
     services: Sequence[str]
     provider: str
+    given: Collection[str]
     demo_key: str | None
     now: datetime
 
@@ -36,8 +40,8 @@ def show(banner: Banner) -> None:
     say("", f"Ringfence is up at {url}", style="bold")
     say(
         f"  services    {', '.join(banner.services)}",
-        f"  PostgreSQL  {_without_password(banner.variables['RINGFENCE_POSTGRES_URL'])}",
-        f"  RabbitMQ    {_without_password(banner.variables['RINGFENCE_AMQP_URL'])}",
+        f"  PostgreSQL  {_server(banner, 'RINGFENCE_POSTGRES_URL')}",
+        f"  RabbitMQ    {_server(banner, 'RINGFENCE_AMQP_URL')}",
         f"  payments    {banner.provider}",
         f"  settings    {banner.environment_file}   (addresses with passwords, the platform key)",
     )
@@ -93,6 +97,11 @@ def _curl(url: str, key: str, body: dict[str, Any] | None = None) -> str:
     if body is not None:
         words += ["-d", json.dumps(body)]
     return f"     {shlex.join(words)}"
+
+
+def _server(banner: Banner, name: str) -> str:
+    whose = "yours, from the environment" if name in banner.given else "private, started here"
+    return f"{_without_password(banner.variables[name])}   ({whose})"
 
 
 def _without_password(url: str) -> str:

@@ -141,6 +141,7 @@ async def _introduced(servers: Servers, provider: Provider, hosted: Hosted) -> A
                 environment_file=file,
                 services=list(hosted.running),
                 provider=provider.description,
+                given=[name for name in variables if os.environ.get(name)],
                 demo_key=key,
                 now=hosted.host.clock.now(),
             )

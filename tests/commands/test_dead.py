@@ -1,5 +1,7 @@
 """`ringfence dead …`: dead letters looked at, replayed, discarded, on the real broker."""
 
+import re
+
 import httpx
 import pytest
 
@@ -44,12 +46,14 @@ async def test_a_list_names_reasons_and_consumes_nothing(command: Command, amqp_
             ("unknown_type", "fax-1"),
         }
     assert await has_dead(amqp_url, 3)
+    assert all(letter["parked_at"] for letter in listed["data"])
     table = (await command("dead", "list")).out
     assert "call.ended of call-1 was told before under another id" in table
     assert "\x1b" not in table
 
     shown = await command("dead", "show", "twin")
     assert "reason    suspected_duplicate" in shown.out
+    assert re.search(r"age +[0-9]+ s\n", shown.out)
     assert '"call_id": "call-1"' in shown.out
     assert (await command("dead", "show", "nothing")).code == 1
     assert await has_dead(amqp_url, 3)

@@ -101,6 +101,7 @@ async def test_run_starts_from_nothing_stops_cleanly_and_keeps_its_data(tmp_path
             "RINGFENCE_AMQP_OPS_URL",
             "RINGFENCE_PLATFORM_KEY",
         } <= first.keys()
+        assert told.count("private, started here") == 2
         assert "SIMULATED" in told or "payments is not part" in told
         assert first["RINGFENCE_POSTGRES_URL"] not in told  # it holds the password
 
@@ -156,7 +157,8 @@ async def test_given_servers_are_used_and_none_is_started(database_url: str, amq
     given = {"RINGFENCE_POSTGRES_URL": database_url, "RINGFENCE_AMQP_URL": amqp_url}
     environment = clean_environment(home, RINGFENCE_HTTP_PORT="0", RINGFENCE_PLATFORM_KEY="of-the-environment", **given)
     async with running(environment) as process:
-        await banner(process)
+        told = await banner(process)
+        assert told.count("yours, from the environment") == 2
         variables = written_environment(home)
         assert variables.items() >= given.items()
         assert variables["RINGFENCE_PLATFORM_KEY"] == "of-the-environment"
