@@ -36,6 +36,7 @@ class PaymentsSettings(ServiceSettings):
     brake_window_seconds: int = Field(default=60, ge=1)
     brake_hold_seconds: int = Field(default=3_600, ge=60)
     provider_timeout_seconds: float = Field(default=20, gt=0)
+    provider_network_retries: int = Field(default=1, ge=0, le=5)
     topup_wait_seconds: float = Field(default=30, gt=0)
     sweep_seconds: float = Field(default=15, gt=0)
     event_pull_seconds: float = Field(default=600, gt=0)

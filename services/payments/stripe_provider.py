@@ -51,7 +51,7 @@ class StripeProvider:
             settings.stripe_api_key,
             http_client=self._http,
             stripe_version=API_VERSION,
-            max_network_retries=1,
+            max_network_retries=settings.provider_network_retries,
             base_addresses={"api": settings.stripe_api_url.rstrip("/")},
         ).v1
 

@@ -112,9 +112,9 @@ class Light:
         self.clock.move_to_offset(self.clock.offset + timedelta(seconds=seconds))
 
     async def recover(self) -> None:
-        """What jobs and ticks do within minutes of a restart."""
-        for _ in range(3):
-            self.advance(61)
+        """What jobs and ticks do within minutes of a restart; then once when the longest back-off is over."""
+        for seconds in (61, 61, 3_700):
+            self.advance(seconds)
             await sweep(self.context)
             await pull(self.context)
             await work_off(self.context)
@@ -128,8 +128,10 @@ class Light:
 
     async def prove(self) -> None:
         """Charges = credits, by id and amount, both ways; the books agree with themselves."""
-        assert await findings(self.context.pool, self.context.provider, self.clock.now()) == []
-        assert (await audit_books(self.database_url)).findings == ()
+        found = await findings(self.context.pool, self.context.provider, self.clock.now())
+        assert found == [], found
+        report = await audit_books(self.database_url)
+        assert report.findings == (), report.findings
 
     async def consider(self, account_id: str) -> None:
         await consider_many(self.context, [account_id])
