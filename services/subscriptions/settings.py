@@ -11,8 +11,8 @@ class SubscriptionSettings(ServiceSettings):
     `pack_due_days` is how long the price of a pack may stay unpaid where no plan says so.
     `renewal_batch_size` subscriptions are renewed in one commit: while it runs, the gate waits for these accounts.
     `renewal_pause_seconds` between two commits leave the process to the gate.
-    `subscriptions_watch_seconds`: how often to look for what has fallen due, besides the ticks. A call that ends just after its
-    period waits for the next period to open.
+    `subscriptions_watch_seconds`: how often to look for what has fallen due, besides the ticks. A call that ends just
+    after its period waits for the next period to open.
     """
 
     low_balance_cents: int = Field(default=200, ge=0, le=10**9)

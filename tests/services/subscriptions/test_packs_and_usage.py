@@ -36,7 +36,7 @@ async def test_a_pack_credits_the_wallet_at_once_and_asks_for_its_price(world: W
     pending = await agency.http.post(f"{client.path}/packs/{pack['id']}/apply", json={"payment_status": "pending"})
     assert (pending.json()["status"], pending.json()["subscription_id"]) == ("pending", None)
     assert (await client.read("usage"))["wallet"]["seconds"] == 6_000
-    (news,) = [event for event in await world.events(client.id, "balance_changed")][-1:]
+    news = (await world.events(client.id, "balance_changed"))[-1]
     assert news["minute_pools"]["wallet_seconds"] == 6_000
 
 

@@ -1,6 +1,7 @@
 """Contract §7, Subscription: started, renewed, past due, blocked, canceled."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 from tests.services.subscriptions.conftest import Agency, World, eventually, instant, refusal
 
@@ -146,7 +147,7 @@ async def test_periods_missed_during_an_outage_are_made_up_for_once_each(world: 
     await eventually(lambda: client.read("subscription"), lambda found: found["period_number"] == 6)
     fees = await client.requests()
     assert [fee["kind"] for fee in fees] == ["recurring"] * 6
-    assert all(a["period_end"] == b["period_start"] for a, b in zip(fees, fees[1:], strict=False))
+    assert all(a["period_end"] == b["period_start"] for a, b in pairwise(fees))
 
 
 async def test_a_client_starts_its_own_subscription_only_where_its_plan_allows(world: World, agency: Agency) -> None:
