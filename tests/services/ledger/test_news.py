@@ -1,0 +1,150 @@
+"""Balance out: what is told, when, and to whom (contract §3, Out and Ops)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aio_pika
+import asyncpg
+import httpx
+import orjson
+
+from shared.messaging.cloudevents import cloud_event
+from shared.messaging.messages import Message
+from shared.messaging.topology import EVENTS, OPS
+from shared.runtime import Hosted
+from tests.services.ledger.steps import balance_micros, open_account, publish, until
+from tests.usage import call_ended, sms_sent
+
+
+@asynccontextmanager
+async def hearing(amqp_url: str, *keys: str) -> AsyncIterator[list[tuple[str, dict[str, Any]]]]:
+    """(routing key, CloudEvent) of what is published while the block runs."""
+    heard: list[tuple[str, dict[str, Any]]] = []
+    connection = await aio_pika.connect(amqp_url)
+    async with connection:
+        channel = await connection.channel()
+        exchange = await channel.declare_exchange(EVENTS, aio_pika.ExchangeType.TOPIC, durable=True)
+        queue = await channel.declare_queue(exclusive=True)
+        for key in keys:
+            await queue.bind(exchange, key)
+
+        async def hear(message: aio_pika.abc.AbstractIncomingMessage) -> None:
+            heard.append((message.routing_key or "", orjson.loads(message.body)))
+
+        await queue.consume(hear, no_ack=True)
+        yield heard
+
+
+async def test_a_balance_is_told_on_its_own_routing_key(
+    ringfence: Hosted, platform: httpx.AsyncClient, books: asyncpg.Connection, amqp_url: str
+) -> None:
+    """«CloudEvents, routing key `<type>.<account_id>` (bind `balance_changed.#`: an id may hold dots)»."""
+    async with hearing(amqp_url, "balance_changed.#") as heard:
+        account_id = await open_account(platform, id="acme.eu.1")
+        await publish(ringfence, call_ended(account_id, "c1", 60))
+        await until(lambda: _settled(heard, "c1"))
+    key, event = heard[-1]
+    assert key == "balance_changed.acme.eu.1"
+    assert event["specversion"] == "1.0"
+    data = event["data"]
+    assert data["balance_cents"] == 982
+    assert data["balance_usd"] == "9.82"
+    assert data["held_cents"] == 0
+    assert data["available_cents"] == 982
+    assert data["available_usd"] == "9.82"
+    assert data["minute_pools"] is None
+    assert data["status"] == "active"
+    assert data["transactions"][-1]["call_id"] == "c1"
+
+
+async def _settled(heard: list[tuple[str, dict[str, Any]]], ref_id: str) -> bool:
+    return any(ref_id in event["data"].get("settled", ()) for _, event in heard)
+
+
+async def test_low_depleted_and_recovered_are_each_said_once(
+    ringfence: Hosted, platform: httpx.AsyncClient, books: asyncpg.Connection
+) -> None:
+    """«`balance_low`, `balance_depleted`, `balance_recovered`, each once until recovered» (failure-modes 29)."""
+    account_id = await open_account(platform, signup_credit_cents=300)
+
+    async def move(cents: int) -> None:
+        answer = await platform.post(
+            f"/v1/accounts/{account_id}/adjustments", json={"amount_cents": cents, "description": "test"}
+        )
+        assert answer.status_code == 201, answer.text
+
+    for cents in (-150, 60, -60, 60, -60):
+        await move(cents)
+    assert await said(books, account_id) == ["balance_low"]
+    for cents in (-150, -10, 10, -10):
+        await move(cents)
+    assert await said(books, account_id) == ["balance_low", "balance_depleted"]
+    await move(215)
+    assert await said(books, account_id) == ["balance_low", "balance_depleted"], "below 110 % of the threshold"
+    await move(20)
+    assert await said(books, account_id) == ["balance_low", "balance_depleted", "balance_recovered"]
+    await move(-100)
+    assert (await said(books, account_id))[-1] == "balance_low"
+
+
+async def said(books: asyncpg.Connection, account_id: str) -> list[str]:
+    rows = await books.fetch(
+        "SELECT type FROM ledger.events WHERE account_id = $1 AND type = ANY($2) ORDER BY seq",
+        account_id,
+        ["balance_low", "balance_depleted", "balance_recovered"],
+    )
+    return [row["type"] for row in rows]
+
+
+async def test_ops_commands_are_done_and_answered(
+    ringfence: Hosted, platform: httpx.AsyncClient, books: asyncpg.Connection, amqp_url: str
+) -> None:
+    """«types `account.suspend|reinstate`, `account.adjust`, `account.resync`; outcomes as events `ops_done`/`ops_failed`»."""
+    account_id = await open_account(platform)
+    commands: list[tuple[str, str, dict[str, Any]]] = [
+        ("1", "account.suspend", {"account_id": account_id, "reason": "abuse"}),
+        ("2", "account.adjust", {"account_id": account_id, "amount_cents": -100, "description": "fee"}),
+        ("3", "account.reinstate", {"account_id": account_id, "reason": "checked"}),
+        ("4", "account.resync", {"account_id": account_id}),
+        ("2", "account.adjust", {"account_id": account_id, "amount_cents": -100, "description": "fee"}),
+        ("5", "account.suspend", {"account_id": "nobody", "reason": "abuse"}),
+    ]
+    now = ringfence.host.clock.now()
+    async with hearing(amqp_url, "ops_done.#", "ops_failed.#", f"balance_changed.{account_id}") as heard:
+        for command_id, kind, data in commands:
+            body = cloud_event(id=command_id, type=kind, time=now, data=data, source="ops-console")
+            await ringfence.host.broker.publish(Message(OPS, kind, body))
+            await asyncio.sleep(0.15)
+
+        async def all_answered() -> bool:
+            answers = [event for key, event in heard if key.startswith("ops_")]
+            return {event["data"]["command_id"] for event in answers} == {"1", "2", "3", "4", "5"}
+
+        await until(all_answered)
+    failed = [event["data"] for key, event in heard if key.startswith("ops_failed")]
+    assert [(each["command_id"], each["account_id"], each["code"]) for each in failed] == [
+        ("5", "nobody", "account_not_found")
+    ]
+    assert await balance_micros(books, account_id) == 9_000_000
+    types = await books.fetch("SELECT type FROM ledger.events WHERE account_id = $1 ORDER BY seq", account_id)
+    told = [row["type"] for row in types]
+    assert told.count("account_suspended") == told.count("account_reinstated") == 1
+
+
+async def test_news_is_numbered_and_its_version_rises(
+    ringfence: Hosted, platform: httpx.AsyncClient, books: asyncpg.Connection
+) -> None:
+    """«`version` rises with every change of an account, so a reader can drop stale news»."""
+    account_id = await open_account(platform)
+    for n in range(5):
+        await publish(ringfence, sms_sent(account_id, f"m{n}"))
+        await asyncio.sleep(0.1)
+    await until(lambda: books.fetchval("SELECT count(*) = 0 FROM ledger.news"))
+    rows = await books.fetch("SELECT seq, type, data FROM ledger.events WHERE account_id = $1 ORDER BY seq", account_id)
+    assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1))
+    versions = [orjson.loads(row["data"])["version"] for row in rows if row["type"] == "balance_changed"]
+    assert versions == sorted(set(versions))
+    balance = orjson.loads(rows[-1]["data"])
+    assert balance["balance_cents"] == 995
