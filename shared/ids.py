@@ -2,8 +2,9 @@
 
 import os
 import random
+from collections.abc import Callable
 from datetime import datetime
-from itertools import product
+from itertools import count, product
 from typing import Final
 
 _CROCKFORD: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -19,6 +20,21 @@ def new_id(prefix: str, now: datetime) -> str:
     """`hold_01JD…`: unique, sortable by `now`. 48 bits of milliseconds, 80 bits of chance."""
     milliseconds = int(now.timestamp() * 1000)
     return f"{prefix}_{_written(milliseconds, 5)}{_written(_chance.getrandbits(80), 8)}"
+
+
+def ids_of(prefix: str, now: datetime) -> Callable[[], str]:
+    """Ids of one instant, each the one before plus one, as ULIDs of one millisecond may be. For a batch: at most
+    1,048,576 of them.
+    """
+    first = new_id(prefix, now)
+    stem = first[:-4]
+    following = count(_chance.getrandbits(20))
+
+    def next_id() -> str:
+        number = next(following)
+        return f"{stem}{_TEN_BITS[number >> 10 & 1023]}{_TEN_BITS[number & 1023]}"
+
+    return next_id
 
 
 def _written(number: int, pairs: int) -> str:

@@ -16,7 +16,7 @@ from services.gatekeeper.domain.decide import Circumstances, decide, may_be_for_
 from services.gatekeeper.domain.outcomes import Allowed, Outcome, Refused, Released
 from services.gatekeeper.domain.state import Account, Hold, Seen
 from shared.clock import Clock
-from shared.ids import new_id
+from shared.ids import ids_of
 from shared.money import MICROS_PER_CENT
 from shared.postgres.pool import Connection
 from shared.price_books import PriceBooks
@@ -93,15 +93,16 @@ class Settle:
         """Decide in order; what one ask takes, the next of its account doesn't find."""
         verdicts = Verdicts()
         accounts: dict[str, Account | None] = {}
-        books: dict[str, CompiledBook | None] = {}
+        books: dict[str | None, CompiledBook | None] = {}
 
         def book_of(account: Account) -> CompiledBook | None:
-            if account.account_id not in books:
+            own = account.account_id if account.prices_version else None
+            if own not in books:
                 found = self._prices.in_force(account.account_id, account.prices_version, now)
-                books[account.account_id] = None if found is None else found.book
-            return books[account.account_id]
+                books[own] = None if found is None else found.book
+            return books[own]
 
-        around = Circumstances(now, self._campaign_minimum_micros, book_of, lambda: new_id("hold", now))
+        around = Circumstances(now, self._campaign_minimum_micros, book_of, ids_of("hold", now))
         for ask, row in zip(asks, rows, strict=True):
             if ask.account_id not in accounts:
                 accounts[ask.account_id] = store.account_of(row)

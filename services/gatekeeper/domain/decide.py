@@ -10,6 +10,7 @@ Decisions where the contract is silent:
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -42,6 +43,7 @@ CALL_GRACE: Final = timedelta(seconds=120)
 MESSAGE_GRACE: Final = timedelta(seconds=600)
 
 _FREE = CallPrice(())
+_rate_text = lru_cache(maxsize=1024)(usd_exact)
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,10 +228,10 @@ def _held(
 def _rate(ask: Ask, priced: CallPrice | int, account: Account) -> str:
     """Per minute, segment or message, as exact text; a plan's own rate where minutes come first."""
     if _in_minutes(ask.kind, account):
-        return usd_exact(account.plan_rate_micros or 0)
+        return _rate_text(account.plan_rate_micros or 0)
     if isinstance(priced, CallPrice):
-        return usd_exact(priced.rate_micros_per_minute)
-    return usd_exact(priced // ask.quantity)
+        return _rate_text(priced.rate_micros_per_minute)
+    return _rate_text(priced // ask.quantity)
 
 
 def _campaign(ask: Ask, account: Account, around: Circumstances) -> Outcome:
