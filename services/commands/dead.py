@@ -34,7 +34,8 @@ app = typer.Typer(
 
 Queue = Annotated[str | None, typer.Option(help="Only of this queue: ledger.charge_usage or with .dead behind it.")]
 Reason = Annotated[str | None, typer.Option(help="All letters with this reason.")]
-Id = Annotated[str | None, typer.Option("--id", help="The letter, or letters, of this id.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]…", help="The letters of these ids.", show_default=False)]
+Id = Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="The same.")]
 All = Annotated[bool, typer.Option("--all", help="Every letter.")]
 JsonOption = Annotated[bool, typer.Option("--json")]
 Fits = Callable[[Letter], bool]
@@ -74,6 +75,7 @@ def show(id: Annotated[str, typer.Argument(metavar="ID")], queue: Queue = None, 
 
 @app.command()
 def replay(
+    ids: Ids = None,
     queue: Queue = None,
     reason: Reason = None,
     id: Id = None,
@@ -85,15 +87,20 @@ def replay(
 ) -> None:
     """Put letters back into their work queue; each leaves the dead letters once the broker has it there.
 
-    One that is still not right comes back with its reason. Name --id, --reason or --all.
+    One that is still not right comes back with its reason. Name ids, --reason or --all; --accept alone means
+    every suspected duplicate.
     """
-    fits = _chosen(reason, id, all)
+    named = [*(ids or []), *(id or [])]
+    if accept and not (named or reason or all):
+        reason = TWIN
+    fits = _chosen(reason, named, all)
     done = asyncio.run(_take_out(_queues(queue), fits, lambda letter: replayed(letter, accepts_twin=accept)))
     _told(done, "replayed", json)
 
 
 @app.command()
 def discard(
+    ids: Ids = None,
     queue: Queue = None,
     reason: Reason = None,
     id: Id = None,
@@ -101,8 +108,8 @@ def discard(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json: JsonOption = False,
 ) -> None:
-    """Delete letters for good: what they tell of is never billed. Asks first; name --id, --reason or --all."""
-    fits = _chosen(reason, id, all)
+    """Delete letters for good: what they tell of is never billed. Asks first; name ids, --reason or --all."""
+    fits = _chosen(reason, [*(ids or []), *(id or [])], all)
     letters, _ = asyncio.run(_look(_queues(queue), fits, None))
     seen = Counter((letter.queue, letter.message.message_id, letter.digest) for letter in letters)
     if letters and not yes:
@@ -129,10 +136,10 @@ def _queues(named: str | None) -> Sequence[str]:
     raise CommandFailed(f"there is no queue {named}; there are {', '.join(DEAD_QUEUES)}", ExitCode.COULD_NOT)
 
 
-def _chosen(reason: str | None, id: str | None, all: bool) -> Fits:
-    if all == (reason is not None or id is not None):
-        raise CommandFailed("name --id, --reason or both; or --all alone", ExitCode.COULD_NOT)
-    return lambda letter: reason in (None, letter.reason) and (id is None or letter.is_called(id))
+def _chosen(reason: str | None, ids: Sequence[str], all: bool) -> Fits:
+    if all == (reason is not None or bool(ids)):
+        raise CommandFailed("name ids, --reason or both; or --all alone", ExitCode.COULD_NOT)
+    return lambda letter: reason in (None, letter.reason) and (not ids or any(map(letter.is_called, ids)))
 
 
 async def _look(queues: Sequence[str], fits: Fits, limit: int | None) -> tuple[list[Letter], int]:

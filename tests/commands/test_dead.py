@@ -5,6 +5,9 @@ import re
 import httpx
 import pytest
 
+from services.commands.dead_letters import opened, taken_out
+from shared.messaging.errors import Unroutable
+from shared.messaging.messages import Message
 from shared.messaging.rabbit import Rabbit
 from tests.commands.conftest import Command, Publish
 from tests.commands.waiting import until
@@ -65,12 +68,12 @@ async def test_only_accepting_bills_a_suspected_duplicate(
 ) -> None:
     """Contract §3: "parked there as `suspected_duplicate`, not billed; `ringfence dead replay --accept` bills it"."""
     assert await balance_cents(platform) == 1000 - 18
-    replayed = await command("dead", "replay", "--id", "twin")
+    replayed = await command("dead", "replay", "twin")
     assert replayed.out == "1 replayed (ledger.charge_usage)\n"
     await until(lambda: has_dead(amqp_url, 3))
     assert await balance_cents(platform) == 1000 - 18
 
-    assert (await command("dead", "replay", "--reason", "suspected_duplicate", "--accept")).code == 0
+    assert (await command("dead", "replay", "--accept")).out == "1 replayed (ledger.charge_usage)\n"
 
     async def is_billed() -> bool:
         return await balance_cents(platform) == 1000 - 36
@@ -106,11 +109,25 @@ async def test_discarding_asks_and_deletes_what_was_named(command: Command, amqp
     assert (await command("dead", "discard", "--all", "--yes")).code == 1
 
 
+@pytest.mark.usefixtures("dead_letters")
+async def test_a_letter_the_broker_does_not_take_stays_dead(amqp_url: str) -> None:
+    """It leaves the dead letters only when its work queue has it."""
+    async with opened(amqp_url) as broker:
+        with pytest.raises(Unroutable):
+            await taken_out(
+                broker,
+                DEAD,
+                lambda _: True,
+                lambda letter: Message("", "no.such.queue", letter.message.body, mandatory=True),
+            )
+    await until(lambda: has_dead(amqp_url, 3))
+
+
 async def test_what_to_replay_must_be_named(offline: Command) -> None:
-    for words in ((), ("--all", "--id", "x"), ("--all", "--reason", "x")):
+    for words in ((), ("--all", "x"), ("--all", "--id", "x"), ("--all", "--reason", "x")):
         ended = await offline("dead", "replay", *words)
         assert ended.code == 2
-        assert "name --id, --reason or both; or --all alone" in ended.err
+        assert "name ids, --reason or both; or --all alone" in ended.err
     assert (await offline("dead", "list", "--queue", "nothing")).code == 2
 
 
