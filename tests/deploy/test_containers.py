@@ -18,12 +18,12 @@ OWNERS = {
     "gatekeeper": ["/v1/checks/call", "/v1/checks/sms/m1/release", "/v1/holds?account_id=a", "/readyz", "/healthz"],
     "ledger": [
         *["/v1/usage", "/v1/accounts", "/v1/accounts/a/events", "/v1/prices", "/v1/prices/quote", "/v1/numbers/n"],
-        *["/v1/billing/transactions", "/v1/billing/transactions/7/receipt", "/v1/wallet/transactions"],
-        *["/v1/transactions/7/refund", "/v1/test/clock"],
+        *["/v1/billing/transactions", "/v1/wallet/transactions", "/v1/wallet/balance", "/v1/wallet/pricing"],
+        *["/v1/wallet/analytics?days=7", "/v1/test/clock"],
     ],
     "payments": [
         *["/v1/billing", "/v1/billing/top-up", "/v1/billing/notice", "/v1/wallet", "/v1/wallet/auto-recharge"],
-        "/v1/stripe/webhook",
+        *["/v1/billing/transactions/7/receipt", "/v1/transactions/7/refund", "/v1/stripe/webhook"],
     ],
     "subscriptions": ["/v1/plans", "/v1/packs/p", "/v1/clients/c/usage", "/v1/payment-requests/r"],
     "portal": ["/v1/events", "/billing", "/billing/setup-checkout", "/ops", "/agency", "/openapi.json"],
