@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from services.commands.audit_payments import INVARIANT, compare_with_provider
 from shared.postgres.audit import Finding
 
 Check = Callable[[Mapping[str, str]], Awaitable[Sequence[Finding] | None]]
@@ -22,4 +23,4 @@ class ExtraCheck:
     run: Check
 
 
-EXTRA_CHECKS: Final[tuple[ExtraCheck, ...]] = ()
+EXTRA_CHECKS: Final = (ExtraCheck(f"payments: {INVARIANT}", compare_with_provider),)

@@ -5,7 +5,6 @@ attempt and sends it again with the same key, which replays the provider's answe
 """
 
 from datetime import datetime, timedelta
-from typing import Any
 
 import structlog
 
@@ -163,14 +162,3 @@ async def abandon(context: Context, attempt: Attempt) -> Attempt:
     if attempt.payment_id is not None:
         await apply_payment(context, await context.provider.cancel(attempt.payment_id))
     return await find_attempt(context.pool, attempt.attempt_id)
-
-
-def charge_json(attempt: Attempt, **more: Any) -> dict[str, Any]:
-    """A charge as events tell of it."""
-    return {
-        "charge_id": attempt.attempt_id,
-        "kind": attempt.kind,
-        "amount_cents": attempt.amount_cents,
-        "payment_intent_id": attempt.payment_id,
-        **more,
-    }

@@ -3,7 +3,7 @@
 `findings` reads only; it is run by `ringfence audit`, by the audit tick and by tests.
 """
 
-from collections import defaultdict
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -23,8 +23,7 @@ from shared.postgres.audit import Finding
 AUDITED = timedelta(days=3)
 """How far back the audit tick looks; `ringfence audit` looks at everything."""
 OPEN_MAX = timedelta(hours=48)
-SETTLING = timedelta(minutes=5)
-"""What is younger may still be on its way."""
+RECHECK_SECONDS = 2.0
 
 FINDINGS = Gauge("ringfence_payments_findings", "Differences between the provider's lists and the books")
 
@@ -41,17 +40,31 @@ class _Books:
 
 
 async def findings(
-    pool: asyncpg.Pool, provider: Provider, now: datetime, *, since: datetime | None = None
+    pool: asyncpg.Pool,
+    provider: Provider,
+    now: datetime,
+    *,
+    since: datetime | None = None,
+    recheck_seconds: float = RECHECK_SECONDS,
 ) -> list[Finding]:
     """What the provider has and the books lack, and the other way round. Raises `ProviderUnavailable`.
 
-    `since` None compares everything. `pool` may act as payments or as audit. What happened within the last five
-    minutes of the provider's time is passed over only where it is still being settled.
+    `since` None compares everything. `pool` may act as payments or as audit. A charge may be made and credited
+    while we look, so what differs is looked at twice, and only what still differs is a finding.
     """
+    found = await _compare(pool, provider, now, since)
+    if found and recheck_seconds > 0:
+        await asyncio.sleep(recheck_seconds)
+        again = await _compare(pool, provider, now, since)
+        found = [finding for finding in found if finding in again]
+    return found
+
+
+async def _compare(pool: asyncpg.Pool, provider: Provider, now: datetime, since: datetime | None) -> list[Finding]:
     books = await _books(pool, since)
     found: list[Finding] = []
     payments = {p.payment_id: p async for p in provider.payments_since(since) if p.is_ours and p.payment_id}
-    found += _compare_payments(provider.name, books, payments, now)
+    found += _compare_payments(provider.name, books, payments)
     found += await _compare_refunds(provider, books, payments, since)
     found += await _compare_disputes(provider, books, payments, since)
     if since is None:
@@ -69,7 +82,7 @@ async def _books(pool: asyncpg.Pool, since: datetime | None) -> _Books:
     return books
 
 
-def _compare_payments(provider: str, books: _Books, payments: dict[str, Payment], now: datetime) -> list[Finding]:
+def _compare_payments(provider: str, books: _Books, payments: dict[str, Payment]) -> list[Finding]:
     found = []
     for payment_id, payment in payments.items():
         origin = f"{provider}:{payment_id}"
@@ -162,7 +175,7 @@ async def audit_charges(context: Context) -> list[Finding]:
 
 async def _heal(context: Context, since: datetime) -> None:
     """What a lost webhook, a lost answer or a restored backup left out comes back by the one path of facts."""
-    touched: dict[str, None] = defaultdict(lambda: None)
+    touched: set[str] = set()
     async for payment in context.provider.payments_since(since):
         if payment.is_ours and payment.status == "succeeded" and payment.payment_id is not None:
             known = await context.pool.fetchval(SQL.is_credited, context.provider.name, payment.payment_id)
@@ -170,7 +183,7 @@ async def _heal(context: Context, since: datetime) -> None:
                 await apply_payment(context, payment)
     async for refund in context.provider.refunds_since(since):
         if refund.payment_id is not None:
-            touched[refund.payment_id] = None
+            touched.add(refund.payment_id)
     for payment_id in touched:
         await apply_refunds_of(context, payment_id)
     async for dispute in context.provider.disputes_since(since):

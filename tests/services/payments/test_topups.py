@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 import pytest
 
 from tests.services.payments.conftest import Customer, Platform, eventually
@@ -232,3 +233,18 @@ async def test_somebody_who_tries_card_after_card_is_slowed_down(platform: Platf
 
 async def _has(customer: Customer, cents: int) -> bool:
     return await customer.balance() == cents
+
+
+async def test_a_caller_that_was_cut_off_gets_the_answer_by_trying_again(
+    platform: Platform, customer: Customer
+) -> None:
+    """payments.md §4.3: "the caller's disconnect must not cancel"; the answer nobody got is adopted."""
+    await customer.save_card()
+    await platform.sim.fault("^/v1/payment_intents$", action="latency", seconds=0.8)
+    with pytest.raises(httpx.ReadTimeout):
+        await customer.http.post("/v1/billing/top-up", json={"amount_cents": 2_000}, timeout=0.3)
+    await eventually(lambda: _has(customer, 2_000))
+    await asyncio.sleep(0.2)
+    again = await customer.top_up(2_000)
+    assert again.status_code == 201
+    assert await customer.balance() == 2_000
