@@ -1,12 +1,14 @@
 """After the day: what moved no money and why, then the books, as an operator looks at them."""
 
+import os
 from collections.abc import Mapping
 
 from deploy.demo.chapters import CHAPTERS
 from deploy.demo.paper import Paper
 from deploy.demo.wire import NotAsWritten
+from services.commands.audit_checks import EXTRA_CHECKS
 from services.commands.dead_letters import DEAD_QUEUES, LOOKED_AT_MAX, Letter, looked_at, opened, taken_out
-from shared.postgres.audit import audit_books
+from shared.postgres.audit import Report, audit_books
 
 PARKED: Mapping[str, str] = {id: reason for chapter in CHAPTERS for id, reason in chapter.parks.items()}
 
@@ -30,18 +32,24 @@ async def show_dead_letters(paper: Paper, amqp_url: str) -> None:
     found = {letter.id: letter.reason for letter in letters}
     if found != PARKED or len(found) != len(letters):
         raise NotAsWritten(f"parked are {found}; the script says {dict(PARKED)}")
+    paper.say()
     paper.say("  `ringfence dead replay --accept` would bill a suspected duplicate that is none.", style="dim")
 
 
 async def audit(paper: Paper, postgres_url: str) -> None:
-    """Every invariant of the books, in one snapshot; raises NotAsWritten when one does not hold."""
+    """Every invariant of the books, in one snapshot, and what they must be compared with; raises NotAsWritten."""
     paper.title("The audit", "Every invariant of the books, checked in one snapshot by a role that can only read.")
     report = await audit_books(postgres_url)
+    for check in EXTRA_CHECKS:
+        found = await check.run({**os.environ, "RINGFENCE_POSTGRES_URL": postgres_url})
+        if found is not None:
+            report = Report((*report.checked, check.name), (*report.findings, *found))
     for name in report.checked:
-        found = [finding for finding in report.findings if name.endswith(finding.invariant.replace("_", " "))]
-        paper.step(name.partition(": ")[0], name.partition(": ")[2], is_good=not found)
-        for finding in found:
-            paper.say(f"      {finding.subject}: {finding.detail}", style="red")
+        service, _, invariant = name.partition(": ")
+        paper.step(service, invariant)
+    for finding in report.findings:
+        words = f"{finding.invariant.replace('_', ' ')}: {finding.subject}: {finding.detail}"
+        paper.step(finding.service, f"NOT SO: {words}", is_good=False)
     if report.findings:
         raise NotAsWritten(f"{len(report.findings)} findings in the books")
     paper.say(f"  {len(report.checked)} invariants hold, findings: none", style="bold green")

@@ -60,13 +60,16 @@ class Dashboard:
         """The balance news that told of this call or message."""
         return await self.until(account_id, lambda event: ref_id in event["data"].get("settled", ()), what=ref_id)
 
-    async def posted(self, account_id: str, transaction_id: int) -> Event:
-        """The balance news that carried this transaction."""
+    async def transaction(self, account_id: str, is_it: Callable[[Event], bool], *, what: str) -> Event:
+        """The first transaction that balance news carried and that is the one."""
 
-        def carries(event: Event) -> bool:
-            return any(entry["id"] == transaction_id for entry in event["data"].get("transactions", ()))
+        def carried(event: Event) -> Event | None:
+            return next(filter(is_it, event["data"].get("transactions", ())), None)
 
-        return await self.until(account_id, carries, what=f"transaction {transaction_id}")
+        news = await self.until(account_id, lambda event: carried(event) is not None, what=what)
+        entry = carried(news)
+        assert entry is not None
+        return entry
 
 
 @asynccontextmanager

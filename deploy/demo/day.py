@@ -23,14 +23,19 @@ COLOURS: Final = ("cyan", "magenta", "yellow", "blue", "green", "bright_red", "b
 
 @dataclass
 class Customer:
-    """One customer. `expected_micros` is what the script says the balance must be; everything heard is held to it."""
+    """One customer. `expected_micros` is what the script says the balance must be; everything heard is held to it.
+
+    `told`: the transactions that have had their line of the day. `agency_key`: of the agency it is a client of.
+    """
 
     id: str
     name: str
     phone: str
     key: str
     colour: str
+    agency_key: str | None = None
     expected_micros: int = 0
+    told: set[int] = field(default_factory=set, repr=False)
     numbers: "count[int]" = field(default_factory=lambda: count(1), repr=False)
 
     @property
@@ -46,7 +51,7 @@ class Day:
     """What a chapter plays with.
 
     `now` is the script's time, which the test clock of the system is moved to; `remembered` is what one chapter
-    leaves for a later one.
+    leaves for a later one; `bank_url` is where the simulated bank asks for 3-D Secure, if there is one.
     """
 
     http: Http
@@ -55,6 +60,7 @@ class Day:
     paper: Paper
     date: datetime
     now: datetime
+    bank_url: str | None = None
     customers: list[Customer] = field(default_factory=list)
     remembered: dict[str, str] = field(default_factory=dict)
 
@@ -73,19 +79,30 @@ class Day:
     async def tell(
         self, customer: Customer, tag: str, what: Text | str, *, style: str = "", balance: bool = False
     ) -> None:
-        """A line of the day; with `balance`, the newest one the dashboard has heard of."""
-        heard = self.dashboard.balance(customer.id) if balance else None
-        shown = None if heard is None else usd(heard["balance_usd"])
+        """A line of the day; with `balance`, the one just heard of, which the script has been held to."""
+        shown = dollars(customer.expected_micros) if balance else None
         await self.paper.line(self.now, customer.signature, tag, what, balance=shown, style=style)
 
     async def open_account(self, id: str, name: str, phone: str, **terms: Any) -> Customer:
         """A new customer, with the sign-up credit as first money."""
         opened = await self.http.ask("POST", "/v1/accounts", {"id": id, "name": name, **terms}, wants=201)
-        colour = COLOURS[len(self.customers) % len(COLOURS)]
-        customer = Customer(id, name, phone, opened["api_key"], colour, expected_micros=opened["balance_micros"])
-        self.customers.append(customer)
-        await self.dashboard.until(id, lambda event: event["type"] == "balance_changed", what="the sign-up credit")
+        customer = self.add_customer(id, name, phone, opened["api_key"])
+        customer.expected_micros = opened["balance_micros"]
+        if opened["balance_micros"]:
+            await self.dashboard.until(id, lambda event: event["type"] == "balance_changed", what="the sign-up credit")
         return customer
+
+    def add_customer(self, id: str, name: str, phone: str, key: str, *, agency_key: str | None = None) -> Customer:
+        """One whose account is open; its statement is part of the end."""
+        colour = COLOURS[len(self.customers) % len(COLOURS)]
+        customer = Customer(id, name, phone, key, colour, agency_key=agency_key)
+        self.customers.append(customer)
+        return customer
+
+    @staticmethod
+    def instant(text: str) -> datetime:
+        """A time of the API."""
+        return datetime.fromisoformat(text)
 
     def customer(self, id: str) -> Customer:
         return next(customer for customer in self.customers if customer.id == id)
@@ -95,12 +112,25 @@ class Day:
         time = rfc3339(at or self.now)
         return {"specversion": "1.0", "id": id, "source": SOURCE, "type": type, "time": time, "data": dict(data)}
 
-    def paid(self, customer: Customer, usd_amount: str) -> None:
-        """The script says that this much was taken; a negative amount was given."""
-        customer.expected_micros -= micros(usd_amount)
+    async def posted(self, customer: Customer, is_it: Callable[[Event], bool], usd: str, *, what: str) -> Event:
+        """The transaction, once the dashboard has heard of it; the script says that it takes so much ("-5.00" gives).
+
+        Raises NotAsWritten when it does not come, moves another amount or leaves another balance.
+        """
+        entry = await self.dashboard.transaction(
+            customer.id, lambda entry: entry["id"] not in customer.told and is_it(entry), what=what
+        )
+        customer.told.add(entry["id"])
+        customer.expected_micros -= micros(usd)
+        moved, left = entry["amount_micros"], entry["balance_after_micros"]
+        if moved != -micros(usd) or left != customer.expected_micros:
+            found = f"“{entry['description']}” moved {dollars(moved)} and left {dollars(left)}"
+            wanted = f"{dollars(-micros(usd))} and {dollars(customer.expected_micros)}"
+            raise NotAsWritten(f"{customer.name}: {found}; the script says {wanted}")
+        return entry
 
     def hold_to_script(self, customer: Customer) -> None:
-        """What the dashboard shows must be what the script says. Raises NotAsWritten."""
+        """What the dashboard shows now must be what the script says. Raises NotAsWritten."""
         shown = self.dashboard.balance(customer.id)["balance_cents"]
         wanted = customer.expected_micros // 10_000
         if shown != wanted:

@@ -121,6 +121,10 @@ def _shown(error: dict[str, Any]) -> dict[str, str]:
 
 
 async def _tell_grant(day: Day, call: Call, answer: dict[str, Any], how: str = "") -> None:
+    if call.customer.agency_key is not None:
+        words = f": {clock(answer['granted_seconds'])} granted on the plan, at a money balance of $0.00"
+        await day.tell(call.customer, "gate", Text.assemble(("yes", "green"), words))
+        return
     free = await free_to_spend(day, call.customer)
     seconds, held = clock(answer["granted_seconds"]), usd(answer["held_usd"])
     last = " and not a second more" if answer["final"] else ""

@@ -30,6 +30,10 @@ def dollars(amount_micros: int, *, signed: bool = False) -> str:
     return f"{sign}${whole}.{decimals}"
 
 
+def dollars_of_cents(cents: int) -> str:
+    return dollars(cents * 10_000)
+
+
 def price(usd: str) -> str:
     return dollars(micros(usd))
 
@@ -65,6 +69,14 @@ def _quantity(component: Mapping[str, Any]) -> str:
 def counted(count: int, noun: str) -> str:
     """ "1 minute", "2 minutes"."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+POOLS: Final = {"included": "of the included minutes", "wallet": "of the minute wallet", "billable": "billable"}
+
+
+def minutes_explained(pools_ms: Mapping[str, int]) -> str:
+    """ "2:00 of the included minutes + 3:00 of the minute wallet"."""
+    return " + ".join(f"{clock(pools_ms[pool] // 1_000)} {name}" for pool, name in POOLS.items() if pools_ms.get(pool))
 
 
 def clock(seconds: int) -> str:

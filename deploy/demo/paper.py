@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from rich import box
@@ -14,13 +14,22 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-PLAIN_WIDTH: Final = 108
+PLAIN_WIDTH: Final = 112
 WIDTH_MAX: Final = 112
 NARROW: Final = 76
 PACE_SECONDS: Final = 0.09
 """On a terminal the lines of the day come at a pace that can be followed."""
 
-TAGS: Final = {"gate": "green", "402": "bold red", "bill": "bold", "paid": "green", "SMS": "", "call": ""}
+TAGS: Final = {
+    "gate": "green",
+    "402": "bold red",
+    "bill": "bold",
+    "paid": "green",
+    "SMS": "",
+    "call": "",
+    "card": "",
+    "plan": "",
+}
 """Who acts in a line of the day, and in what colour; everything else is dim."""
 
 
@@ -35,14 +44,16 @@ class Paper:
         self._console.width = min(self._console.width, WIDTH_MAX)
         self._is_terminal = is_terminal
         self._last: tuple[str, str] | None = None
+        self._date: date | None = None
 
     @property
     def is_narrow(self) -> bool:
         return self._console.width < NARROW
 
     def say(self, text: str = "", style: str = "") -> None:
-        """A paragraph, wrapped to the width."""
-        self._print(Text(text, style=style))
+        """A paragraph, wrapped to the width and indented as its first line is."""
+        indent = len(text) - len(text.lstrip(" "))
+        self._print(Padding(Text(text.lstrip(" "), style=style), (0, 0, 0, indent)))
 
     def title(self, text: str, subtitle: str = "") -> None:
         self._print(Text())
@@ -66,8 +77,9 @@ class Paper:
     ) -> None:
         """A line of the day: clock time, whose, who acts, what, and the balance the dashboard has just heard of.
 
-        Time and name stand only where they change.
+        Time and name stand only where they change, the date where a day begins.
         """
+        self._turn_page(at)
         said = Text(what) if isinstance(what, str) else what
         said.stylize_before(style)
         time = f"{at:%H:%M:%S}"
@@ -90,11 +102,17 @@ class Paper:
         if self._is_terminal:
             await asyncio.sleep(PACE_SECONDS)
 
+    def _turn_page(self, at: datetime) -> None:
+        if self._date not in (None, at.date()):
+            self._print(Text(f"{at:%A}, {at.day} {at:%B}", style="bold underline"))
+            self._last = None
+        self._date = at.date()
+
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[RenderableType]], *, right: Sequence[str] = ()
     ) -> None:
         """Columns named in `right` hold amounts; they never wrap."""
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", border_style="dim", expand=False)
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", border_style="dim", show_edge=False)
         for column in columns:
             is_amount = column in right
             table.add_column(
@@ -102,7 +120,7 @@ class Paper:
             )
         for row in rows:
             table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-        self._print(Padding(table, (0, 0, 0, 2)))
+        self._print(Padding(table, (1, 0, 0, 2)))
 
     def _print(self, what: RenderableType) -> None:
         """Into a file without the blanks that fill a line."""

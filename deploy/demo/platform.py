@@ -1,8 +1,9 @@
 """The phone platform of the demo: `python -m deploy.demo.platform`. It plays the day and reads the statements.
 
 All it knows of Ringfence is in four variables: RINGFENCE_HTTP_URL, RINGFENCE_PLATFORM_KEY, the platform's user of
-the broker (RINGFENCE_AMQP_PLATFORM_URL) and the dashboard's (RINGFENCE_AMQP_DASHBOARD_URL). Exit codes: 0 all went
-as written and every cent is explained, 1 not so.
+the broker (RINGFENCE_AMQP_PLATFORM_URL) and the dashboard's (RINGFENCE_AMQP_DASHBOARD_URL). A fifth,
+RINGFENCE_STRIPE_API_URL, is where the customers' simulated bank is. Exit codes: 0 all went as written and every cent
+is explained, 1 not so.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from deploy.demo.chapters import CHAPTERS
 from deploy.demo.dashboard import watching
 from deploy.demo.day import Chapter, Day, the_day_after
 from deploy.demo.paper import Paper
-from deploy.demo.statement import print_statement
+from deploy.demo.statement import print_overview, print_statement
 from deploy.demo.wire import NotAsWritten, wires
 
 VARIABLES: Final = (
@@ -26,20 +27,20 @@ VARIABLES: Final = (
     "RINGFENCE_AMQP_PLATFORM_URL",
     "RINGFENCE_AMQP_DASHBOARD_URL",
 )
+BANK: Final = "RINGFENCE_STRIPE_API_URL"
 
 
 async def play(paper: Paper, http_url: str, platform_key: str, platform_url: str, dashboard_url: str) -> None:
     """The whole day, then a statement of every customer. Raises NotAsWritten at the first thing that is off."""
     async with wires(http_url, platform_key, platform_url) as (http, publisher), watching(dashboard_url) as dashboard:
         date = the_day_after(datetime.now(UTC))
-        day = Day(http, publisher, dashboard, paper, date=date, now=date)
+        day = Day(http, publisher, dashboard, paper, date=date, now=date, bank_url=os.environ.get(BANK))
         known_paths = (await http.ask("GET", "/openapi.json"))["paths"]
         _introduce(paper, date)
         for chapter in CHAPTERS:
             if chapter.needs is None or chapter.needs in known_paths:
                 await _play_chapter(day, chapter)
-        for customer in day.customers:
-            await print_statement(day, customer)
+        print_overview(day, [await print_statement(day, customer) for customer in day.customers])
 
 
 async def _play_chapter(day: Day, chapter: Chapter) -> None:

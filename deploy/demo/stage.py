@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import shutil
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -130,6 +131,8 @@ async def _system(paper: Paper, servers: Servers, postgres_url: str, log: Path) 
     settings = Settings(
         postgres_url=postgres_url, amqp_url=amqp["operator"], http_port=0, test_clock=True, platform_key=key
     )
+    # The stand-in goes on where its folder stops; a demo begins with nothing.
+    shutil.rmtree(servers.folder / "stripe", ignore_errors=True)
     async with (
         payment_provider(servers.folder, SERVICES, settings) as provider,
         host(SERVICES, provider.settings) as hosted,
@@ -142,7 +145,7 @@ async def _system(paper: Paper, servers: Servers, postgres_url: str, log: Path) 
             http_url=hosted.url,
             postgres_url=postgres_url,
             amqp_url=amqp["operator"],
-            log=log,
+            log=log.relative_to(CHECKOUT),
             platform_environment={
                 "RINGFENCE_HTTP_URL": hosted.url,
                 "RINGFENCE_PLATFORM_KEY": key,

@@ -1,6 +1,6 @@
 """A platform telling what was used: calls that ended, messages that were sent. What it cost comes back as news."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -9,8 +9,7 @@ from rich.text import Text
 from deploy.demo.dashboard import Event
 from deploy.demo.day import Customer, Day, rfc3339
 from deploy.demo.gate import Call
-from deploy.demo.money import clock, explained, micros
-from deploy.demo.wire import NotAsWritten
+from deploy.demo.money import clock, explained, micros, minutes_explained
 
 RING_SECONDS: Final = 4
 
@@ -53,22 +52,18 @@ def talk_time(call: Call, seconds: int) -> datetime:
 
 
 async def billed(day: Day, customer: Customer, ref_id: str, usd: str, words: str) -> None:
-    """Wait for the balance news of this usage, hold it to the script, tell it."""
-    news = await day.dashboard.settled(customer.id, ref_id)
-    day.paid(customer, usd)
-    (entry,) = [one for one in news["data"]["transactions"] if one["reference"]["id"] == ref_id]
-    must_cost(entry, usd)
-    day.hold_to_script(customer)
+    """Wait for the balance news of this usage and tell it."""
+    entry = await day.posted(customer, about(ref_id), usd, what=ref_id)
     overrun = ", longer than was held: charged in full" if entry["metadata"].get("overrun") else ""
     await day.tell(customer, "SMS" if entry["reason"] == "sms" else "call", words)
-    cost = Text.assemble((explained(entry["metadata"]["components"]), "bold"), overrun)
-    await day.tell(customer, "bill", cost, balance=True)
+    pools_ms = entry["metadata"].get("minute_pools_ms")
+    cost = minutes_explained(pools_ms) if pools_ms else explained(entry["metadata"]["components"])
+    await day.tell(customer, "bill", Text.assemble((cost, "bold"), overrun), balance=not pools_ms)
 
 
-def must_cost(entry: Event, usd: str) -> None:
-    """Raises NotAsWritten when a transaction took another amount than the script says."""
-    if entry["amount_micros"] != -micros(usd):
-        raise NotAsWritten(f"“{entry['description']}” took {-entry['amount_micros']} micros, the script says ${usd}")
+def about(ref_id: str) -> Callable[[Event], bool]:
+    """Is a transaction about this call or message?"""
+    return lambda entry: entry["reference"]["id"] == ref_id
 
 
 async def nothing_used(day: Day, call: Call, status: str, words: str) -> None:
@@ -103,18 +98,12 @@ def sms_sent(day: Day, customer: Customer, message_id: str, to: str, segments: i
 
 async def given(day: Day, customer: Customer, usd: str, description: str, words: str) -> None:
     """Money by hand, as an operator gives it."""
-    entry = await day.http.ask(
+    made = await day.http.ask(
         "POST",
         f"/v1/accounts/{customer.id}/adjustments",
         {"amount_cents": micros(usd) // 10_000, "description": description},
         wants=201,
         Idempotency_Key=customer.next_id("credit"),
     )
-    await day.dashboard.posted(customer.id, entry["id"])
-    day.paid(customer, f"-{usd}")
-    day.hold_to_script(customer)
+    await day.posted(customer, lambda entry: entry["id"] == made["id"], f"-{usd}", what=description)
     await day.tell(customer, "paid", Text.assemble(words, ": ", (f"+${usd}", "bold green")), balance=True)
-
-
-def settled_ids(events: Sequence[Event]) -> list[str]:
-    return [event["data"]["call_id"] for event in events]

@@ -53,6 +53,12 @@ class Http:
             raise NotAsWritten(f"{method} {path} answered {answer.status_code}, not {statuses}: {answer.text[:400]}")
         return answer.json() if answer.content else None
 
+    async def submit(self, url: str, form: dict[str, str]) -> None:
+        """What a customer's browser does with a page of the bank."""
+        answer = await self._client.post(url, data=form)
+        if answer.status_code >= httpx.codes.BAD_REQUEST:
+            raise NotAsWritten(f"{url} answered {answer.status_code}")
+
 
 class Publisher:
     """Usage out, with confirms; checks out and their answers back, over direct reply-to."""

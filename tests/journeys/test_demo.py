@@ -103,7 +103,9 @@ def test_every_statement_adds_up_to_its_balance(story: str) -> None:
 
 def test_every_line_with_a_price_is_the_product_it_shows(story: str) -> None:
     """Each "2 minutes × ($0.10 voice + $0.08 telephony) = $0.36" of the statements, multiplied again."""
-    lines = re.findall(r"(\d+) (?:minute|segment)s? × ([^=]+?) = (\$[\d.]+)", re.sub(r"\s*\n\s*", " ", story))
+    lines = re.findall(
+        r"(\d+) (?:minute|segment)s? × (\([^)]*\)|\$[\d.]+) = (\$[\d.]+)", re.sub(r"\s*\n\s*", " ", story)
+    )
     assert len(lines) > 20
     for billed, prices, amount in lines:
         assert int(billed) * sum(map(usd, re.findall(r"\$[\d.]+", prices))) == usd(amount)

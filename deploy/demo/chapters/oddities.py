@@ -8,7 +8,7 @@ from deploy.demo.chapters.customers import HARBOR, LUNA
 from deploy.demo.chapters.prices import AFTERNOON_CALL
 from deploy.demo.day import SOURCE, Chapter, Customer, Day
 from deploy.demo.gate import allowed, new_call
-from deploy.demo.usage import call_ended, hang_up, must_cost, sms_sent, text
+from deploy.demo.usage import about, call_ended, hang_up, sms_sent, text
 
 TWIN, BAD = "harbor-call-told-by-the-other-switch", "luna-sms-of-minus-one"
 
@@ -46,11 +46,7 @@ async def _one_bad_in_three(day: Day, luna: Customer) -> None:
     await day.publisher.publish(events)
     await day.tell(luna, "SMS", "three in one message, the second with −1 segments: that one is parked", style="dim")
     for message_id in good:
-        news = await day.dashboard.settled(luna.id, message_id)
-        (entry,) = [one for one in news["data"]["transactions"] if one["reference"]["id"] == message_id]
-        must_cost(entry, "0.01")
-        day.paid(luna, "0.01")
-    day.hold_to_script(luna)
+        await day.posted(luna, about(message_id), "0.01", what=message_id)
     await day.tell(luna, "bill", Text.assemble(("$0.01 + $0.01 = $0.02", "bold")), balance=True)
 
 
@@ -60,16 +56,7 @@ async def _corrected(day: Day, luna: Customer) -> None:
     right = {"account_id": luna.id, "refers_to": refers_to, "duration_seconds": 115, "recorded_seconds": 115}
     await day.publisher.publish(day.event("usage.adjusted", right, id="luna-correction"))
 
-    def is_correction(entry: dict[str, object]) -> bool:
-        return entry["reason"] == "usage_adjusted"
-
-    news = await day.dashboard.until(
-        luna.id, lambda event: any(map(is_correction, event["data"].get("transactions", ()))), what="the correction"
-    )
-    (entry,) = filter(is_correction, news["data"]["transactions"])
-    must_cost(entry, "-0.18")
-    day.paid(luna, "-0.18")
-    day.hold_to_script(luna)
+    await day.posted(luna, lambda entry: entry["reason"] == "usage_adjusted", "-0.18", what="the correction")
     await day.tell(
         luna,
         "bill",
@@ -89,9 +76,9 @@ async def _overrun(day: Day, luna: Customer) -> None:
 
 
 async def _never_told(day: Day, harbor: Customer) -> None:
-    await day.at("22:50")
+    await day.at("19:30")
     call = await allowed(day, new_call(day, harbor, "inbound", "+15550188405"))
-    await day.at("22:55")
+    await day.at("19:35")
     await day.dashboard.until(harbor.id, lambda event: event["type"] == "hold_expired", what="the forgotten hold")
     state = await day.http.ask("GET", f"/v1/checks/call/{call.id}?account_id={harbor.id}")
     await billed_nothing(day, harbor, f"nobody tells what became of it: its hold expires ({state['state']})")

@@ -10,7 +10,7 @@ from deploy.demo.chapters.customers import COMET
 from deploy.demo.day import Chapter, Customer, Day
 from deploy.demo.gate import Call, allowed, free_to_spend, new_call, refused
 from deploy.demo.money import dollars, micros
-from deploy.demo.usage import call_ended, given, hang_up, must_cost, settled_ids
+from deploy.demo.usage import about, call_ended, given, hang_up
 from deploy.demo.wire import NotAsWritten
 
 TALKED_SECONDS: Final = (31, 44, 58, 22, 47)
@@ -68,12 +68,8 @@ async def _bill_in_one_message(day: Day, comet: Customer, calls: list[Call]) -> 
     await day.at("14:02")
     events = [call_ended(day, call, seconds) for call, seconds in zip(calls, TALKED_SECONDS, strict=True)]
     await day.publisher.publish(events)
-    for call_id in settled_ids(events):
-        news = await day.dashboard.settled(comet.id, call_id)
-        (entry,) = [one for one in news["data"]["transactions"] if one["call_id"] == call_id]
-        must_cost(entry, EACH)
-        day.paid(comet, EACH)
-    day.hold_to_script(comet)
+    for call in calls:
+        await day.posted(comet, about(call.id), EACH, what=call.id)
     total = dollars(len(events) * micros(EACH))
     bill = Text.assemble((f"5 × $0.18 = {total}", "bold"))
     await day.tell(comet, "call", "five talk for less than a minute; one message tells of all five")
