@@ -1,6 +1,6 @@
 """What a client of the broker must be able to do; `tests/transports` holds any implementation to it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from shared.messaging.errors import NotPublished
@@ -31,8 +31,18 @@ class Subscription(Protocol):
         """Give back what is unacknowledged."""
 
 
+class Overhearing(Protocol):
+    """A queue of our own that is gone with the connection; made anew after any cut."""
+
+    async def listening(self) -> None:
+        """Wait until what is said is heard."""
+
+    async def close(self) -> None:
+        """Hear no more."""
+
+
 class Broker(Protocol):
-    """Publish, subscribe, declare, look."""
+    """Publish, subscribe, overhear, declare, look."""
 
     async def publish(self, message: Message, *, timeout_s: float | None = None) -> None:
         """Return when the broker has taken responsibility; raise `NotPublished` or `BrokerUnreachable`."""
@@ -49,6 +59,10 @@ class Broker(Protocol):
 
     async def subscribe(self, queue: str, *, prefetch: int) -> Subscription:
         """Start consuming the queue."""
+
+    async def overhear(self, exchange: str, routing_key: str, heard: Callable[[Incoming], None]) -> Overhearing:
+        """Call `heard` with what others say, as long as we listen: nothing is kept for us, nothing acknowledged.
+        After a cut it comes back by itself; what was said meanwhile is not heard. `heard` must not wait."""
 
     async def declare(self, topology: Topology) -> None:
         """Make the broker have it; raises `TopologyConflict` when it has something else of that name."""

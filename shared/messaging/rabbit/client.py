@@ -11,6 +11,7 @@ from pamqp import commands
 from shared.messaging.errors import BrokerUnreachable, NotPublished, TopologyConflict
 from shared.messaging.messages import Incoming, Message
 from shared.messaging.rabbit.link import CLOSE_TIMEOUT_S, GONE, Link
+from shared.messaging.rabbit.overhearing import Heard, RabbitOverhearing
 from shared.messaging.rabbit.publisher import Publisher, close_quietly
 from shared.messaging.rabbit.subscription import Delivery, RabbitSubscription, incoming
 from shared.messaging.topology import Queue, Topology
@@ -47,6 +48,7 @@ class Rabbit:
         self._publisher = Publisher(self._speaking, confirmed=True)
         self._replier = Publisher(self._speaking, confirmed=False)
         self._subscriptions: list[RabbitSubscription] = []
+        self._overhearings: list[RabbitOverhearing] = []
         self._topologies: list[Topology] = []
 
     async def open(self, *, timeout_s: float = 10.0) -> None:
@@ -60,6 +62,8 @@ class Rabbit:
     async def close(self) -> None:
         await asyncio.gather(*(subscription.close() for subscription in self._subscriptions))
         self._subscriptions.clear()
+        await asyncio.gather(*(overhearing.close() for overhearing in self._overhearings))
+        self._overhearings.clear()
         await asyncio.gather(self._speaking.close(), self._hearing.close())
 
     async def publish(self, message: Message, *, timeout_s: float | None = None) -> None:
@@ -86,6 +90,11 @@ class Rabbit:
         subscription = RabbitSubscription(self._hearing, queue, prefetch, self._redeclare)
         self._subscriptions.append(subscription)
         return subscription
+
+    async def overhear(self, exchange: str, routing_key: str, heard: Heard) -> RabbitOverhearing:
+        overhearing = RabbitOverhearing(self._hearing, exchange, routing_key, heard)
+        self._overhearings.append(overhearing)
+        return overhearing
 
     async def declare(self, topology: Topology) -> None:
         await self._declare(topology)
