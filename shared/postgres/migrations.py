@@ -1,4 +1,4 @@
-"""Bring a database to the present schema: numbered migrations once each, functions and views every time.
+"""Bring a database to the present schema: numbered migrations once each, functions and views anew after every change.
 
 Each service keeps `sql/migrations/NNN_what.sql` (run once, never edited after release), `sql/functions/*.sql`
 (`CREATE OR REPLACE`, run in the order of their names) and `sql/grants.sql` (what its role and others may do).
@@ -49,6 +49,7 @@ async def _migrate(connection: asyncpg.Connection, role_prefix: str | None) -> l
     if await connection.fetchval("SELECT fingerprint FROM public.ringfence_installation") == present:
         return []
     async with connection.transaction():
+        await _drop_repeatables(connection)
         for name, path in _migrations():
             if name not in done:
                 await connection.execute(_with_roles(path.read_text(encoding="utf-8"), prefix))
@@ -89,6 +90,28 @@ async def _create_roles(connection: asyncpg.Connection, prefix: str) -> None:
             else not await connection.fetchval("SELECT pg_has_role(current_user, $1, 'MEMBER')", role)
         ):
             await connection.execute(f"GRANT {_quoted(role)} TO current_user")
+
+
+async def _drop_repeatables(connection: asyncpg.Connection) -> None:
+    """Old functions and views go before the new come, in the same commit: one whose parameters changed would stay
+    beside its successor. Views first, with the functions that speak of their rows; then all functions in one
+    statement, which fails if anything but them depends on one.
+    """
+    schemas = list(ORDER)
+    views = await connection.fetchval(
+        "SELECT string_agg(format('%I.%I', schemaname, viewname), ', ') FROM pg_views WHERE schemaname = ANY($1)",
+        schemas,
+    )
+    if views:
+        await connection.execute(f"DROP VIEW {views} CASCADE")
+    routines = await connection.fetchval(
+        "SELECT string_agg(pg_proc.oid::regprocedure::text, ', ') FROM pg_proc"
+        " JOIN pg_namespace ON pg_namespace.oid = pronamespace"
+        " WHERE nspname = ANY($1) AND prorettype <> 'trigger'::regtype",
+        schemas,
+    )
+    if routines:
+        await connection.execute(f"DROP ROUTINE {routines}")
 
 
 def _migrations() -> list[tuple[str, Path]]:

@@ -67,3 +67,21 @@ async def test_even_the_ledger_cannot_rewrite_history(database_url: str) -> None
 
 async def test_migrating_again_changes_nothing(database_url: str) -> None:
     assert await migrate(database_url) == []
+
+
+async def test_a_function_whose_parameters_changed_leaves_no_old_self_behind(database_url: str) -> None:
+    """Data is kept between versions; functions and views are not."""
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(
+        "CREATE FUNCTION ledger.old_door_v1(a integer, b text) RETURNS integer LANGUAGE sql RETURN 1"
+    )
+    await connection.execute("CREATE FUNCTION ledger.post_credit_v1(a integer) RETURNS integer LANGUAGE sql RETURN 1")
+    await connection.execute("CREATE VIEW ledger.old_view_v1 AS SELECT account_id FROM ledger.accounts")
+    await connection.execute("UPDATE public.ringfence_installation SET fingerprint = 'of another version'")
+    await migrate(database_url)
+    left = await connection.fetchval(
+        "SELECT count(*) FROM pg_proc WHERE pronamespace = 'ledger'::regnamespace AND proname IN ('old_door_v1', 'post_credit_v1')"
+    )
+    views = await connection.fetchval("SELECT count(*) FROM pg_views WHERE viewname = 'old_view_v1'")
+    await connection.close()
+    assert (left, views) == (1, 0)
