@@ -4,7 +4,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
 from services.gatekeeper.domain.asks import Ask
-from services.gatekeeper.domain.outcomes import Allowed, CampaignAllowed, Failed, Outcome, Refusal, Refused, Released
+from services.gatekeeper.domain.outcomes import (
+    Allowed,
+    CampaignAllowed,
+    Failed,
+    LockedOut,
+    Outcome,
+    Refusal,
+    Refused,
+    Released,
+)
 from services.gatekeeper.domain.state import Hold
 from services.gatekeeper.requests import ID_FIELDS
 from shared.clock import rfc3339
@@ -45,6 +54,8 @@ def answer_of(ask: Ask, outcome: Outcome) -> Answer:
             return Answer(200, _campaign(outcome))
         case Failed():
             return Answer(outcome.status, {"error": {"code": outcome.code, "message": outcome.message}})
+        case LockedOut():
+            return UNAVAILABLE
         case _:
             assert_never(outcome)
 

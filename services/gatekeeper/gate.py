@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import asyncpg
@@ -22,6 +23,7 @@ from shared.postgres.pool import OUTAGES, Connection
 
 log = structlog.get_logger(__name__)
 
+WARM_UP_SECONDS_MAX = 0.5
 LEAST_LEFT_SECONDS = 0.1
 """An ask with less time left than this is not begun: it would only take the others of its batch with it."""
 
@@ -30,7 +32,6 @@ OUT_OF_REACH: tuple[type[BaseException], ...] = (
     asyncpg.exceptions.OperatorInterventionError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.DeadlockDetectedError,
-    asyncpg.LockNotAvailableError,
 )
 
 
@@ -38,6 +39,14 @@ class Tells(Protocol):
     """Whoever publishes what has been committed."""
 
     def tell(self, account_ids: set[str]) -> None: ...
+
+
+class Settles(Protocol):
+    """Decides a batch inside the lane's transaction."""
+
+    def __call__(
+        self, connection: Connection, asks: Sequence[Ask], *, skips_locked: bool = False
+    ) -> Awaitable[Settled]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ class Gate:
     def __init__(
         self,
         pool: asyncpg.Pool,
-        settle: Callable[[Connection, Sequence[Ask]], Awaitable[Settled]],
+        settle: Settles,
         announcer: Tells,
         limits: Limits,
     ) -> None:
@@ -98,6 +107,7 @@ class Gate:
     async def _run_lane(self) -> None:
         lane = _Lane(self._pool)
         try:
+            await self._warm_up(lane)
             while True:
                 batch = self._take()
                 if batch:
@@ -106,6 +116,15 @@ class Gate:
                     await self._wait_for_work()
         finally:
             lane.cut()
+
+    async def _warm_up(self, lane: "_Lane") -> None:
+        """Connect and plan before the first call comes, which should not be the one to wait for it."""
+        try:
+            async with asyncio.timeout(WARM_UP_SECONDS_MAX):
+                await lane.commit(self._settle, [])
+        except OUT_OF_REACH as outage:
+            lane.cut()
+            log.warning("not_warmed_up", error=repr(outage))
 
     async def _wait_for_work(self) -> None:
         idle = self._loop.create_future()
@@ -136,8 +155,9 @@ class Gate:
             self._give_up(lane, batch, error)
 
     async def _settle_all(self, lane: "_Lane", batch: list[_Waiting]) -> None:
+        asks = [waiting.ask for waiting in batch]
         try:
-            settled = await lane.commit(self._settle, [waiting.ask for waiting in batch])
+            settled = await self._commit(lane, asks)
         except Exception as error:
             if _is_outage(error):
                 raise
@@ -147,12 +167,20 @@ class Gate:
             return
         await self._settle_one_by_one(lane, batch)
 
+    async def _commit(self, lane: "_Lane", asks: Sequence[Ask]) -> Settled:
+        """Whoever sits on one account's row keeps its own asks from an answer, and no others."""
+        try:
+            return await lane.commit(self._settle, asks)
+        except asyncpg.LockNotAvailableError:
+            log.warning("account_locked_for_long", checks=len(asks))
+            return await lane.commit(partial(self._settle, skips_locked=True), asks)
+
     async def _settle_one_by_one(self, lane: "_Lane", batch: list[_Waiting]) -> None:
         """One of them is our mistake: the others must not suffer for it, nor wait until it is logged."""
         mistakes: list[tuple[Ask, Exception]] = []
         for waiting in batch:
             try:
-                self._finish([waiting], await lane.commit(self._settle, [waiting.ask]))
+                self._finish([waiting], await self._commit(lane, [waiting.ask]))
             except Exception as error:
                 if _is_outage(error):
                     raise
@@ -183,8 +211,8 @@ class Gate:
 
 
 def _is_outage(error: BaseException) -> bool:
-    """asyncpg calls a value it can't encode an InterfaceError, too; that is nobody's outage."""
-    return isinstance(error, OUT_OF_REACH) and not isinstance(error, ValueError)
+    """asyncpg calls a value it can't encode an InterfaceError, too; that is nobody's outage, nor is a locked row."""
+    return isinstance(error, OUT_OF_REACH) and not isinstance(error, ValueError | asyncpg.LockNotAvailableError)
 
 
 class _Lane:

@@ -13,7 +13,7 @@ from services.gatekeeper import store
 from services.gatekeeper.answers import Answer, answer_of, event_of
 from services.gatekeeper.domain.asks import Ask
 from services.gatekeeper.domain.decide import Circumstances, decide, may_be_for_want_of_room
-from services.gatekeeper.domain.outcomes import Allowed, Outcome, Refused, Released
+from services.gatekeeper.domain.outcomes import Allowed, LockedOut, Outcome, Refused, Released
 from services.gatekeeper.domain.state import Account, Hold, Seen
 from shared.clock import Clock
 from shared.ids import ids_of
@@ -47,11 +47,12 @@ class Settle:
         self._clock = clock
         self._campaign_minimum_micros = campaign_minimum_cents * MICROS_PER_CENT
 
-    async def __call__(self, connection: Connection, asks: Sequence[Ask]) -> Settled:
+    async def __call__(self, connection: Connection, asks: Sequence[Ask], *, skips_locked: bool = False) -> Settled:
+        """Raises LockNotAvailableError for an account locked too long; with `skips_locked` only its asks suffer."""
         now = self._clock.now()
-        rows = await store.open_checks(connection, asks, now)
+        rows = await store.open_checks(connection, asks, now, skips_locked=skips_locked)
         verdicts, told = await self._verdicts(connection, asks, rows, now)
-        if verdicts.holds:
+        if verdicts.holds or not asks:  # without asks it is a warm-up, which plans both statements
             await store.write_holds(connection, verdicts.holds, now)
         told |= await _record(connection, asks, verdicts.outcomes, now)
         answers = [answer_of(ask, outcome) for ask, outcome in zip(asks, verdicts.outcomes, strict=True)]
@@ -76,7 +77,7 @@ class Settle:
         ]
         freed = set(await store.free_expired_holds(connection, cramped, now)) if cramped else set()
         if freed:
-            rows = await store.open_checks(connection, asks, now)
+            rows = await store.open_checks(connection, asks, now, skips_locked=True)
             verdicts = self._judge(asks, rows, now)
         return verdicts, freed
 
@@ -109,7 +110,8 @@ class Settle:
             account = accounts[ask.account_id]
             key = (ask.account_id, ask.kind, ask.ref_id)
             hold = verdicts.holds[key] if key in verdicts.holds else store.hold_of(row)
-            outcome = decide(ask, Seen(account, hold, row["is_billed"], row["number_is_suspended"]), around)
+            seen = Seen(account, hold, row["is_billed"], row["number_is_suspended"])
+            outcome = LockedOut() if row["is_locked_out"] else decide(ask, seen, around)
             changed = _changed(outcome)
             if changed is not None and account is not None:
                 account.apply(kind=ask.kind, before=hold, after=changed)

@@ -3,7 +3,7 @@
 -- name: open_checks
 SELECT * FROM ledger.open_checks_v1(
     string_to_array($1, E'\n'), string_to_array($2, E'\n'), string_to_array($3, E'\n'),
-    string_to_array($4, E'\n', ''), string_to_array($5, E'\n', ''), $6);
+    string_to_array($4, E'\n', ''), string_to_array($5, E'\n', ''), $6, $7);
 
 -- name: write_holds
 SELECT ledger.write_holds_v1(

@@ -13,7 +13,7 @@ from datetime import timedelta
 from services.gatekeeper import store
 from services.gatekeeper.api import build_router
 from services.gatekeeper.domain.outcomes import Refusal
-from services.gatekeeper.gate import Gate, Limits
+from services.gatekeeper.gate import OUT_OF_REACH, Gate, Limits
 from services.gatekeeper.handlers import Settle
 from services.gatekeeper.hears import QUEUE, answer_checks
 from services.gatekeeper.hot import PREFIX, HotRoutes
@@ -53,6 +53,8 @@ async def start(host: Host) -> AsyncIterator[Running]:
         async def forget_old_rejections() -> None:
             await store.forget_rejections(pool, host.clock.now() - timedelta(days=settings.rejections_kept_days))
 
+        with suppress(*OUT_OF_REACH):
+            await prices.learn()
         lanes = asyncio.create_task(gate.run(), name="gate")
         try:
             yield Running(

@@ -23,8 +23,13 @@ Key = tuple[str, str, str]
 BILLED_BY = {"call": ["call.ended"], "sms": ["sms.sent", "sms.received"], "chat": ["chat.message"], "campaign": []}
 
 
-async def open_checks(connection: Connection, asks: Sequence[Ask], now: datetime) -> list[asyncpg.Record]:
-    """Lock the accounts of these asks and read what the books say about each."""
+async def open_checks(
+    connection: Connection, asks: Sequence[Ask], now: datetime, *, skips_locked: bool = False
+) -> list[asyncpg.Record]:
+    """Lock the accounts of these asks and read what the books say about each.
+
+    Raises LockNotAvailableError when somebody else has one for too long; `skips_locked` leaves such accounts out.
+    """
     rows: list[asyncpg.Record] = await connection.fetch(
         QUERIES.open_checks,
         "\n".join([ask.account_id for ask in asks]),
@@ -32,6 +37,7 @@ async def open_checks(connection: Connection, asks: Sequence[Ask], now: datetime
         "\n".join([ask.ref_id for ask in asks]),
         "\n".join([ask.number_id or "" for ask in asks]),
         "\n".join([ask.number or "" for ask in asks]),
+        skips_locked,
         now,
     )
     return rows

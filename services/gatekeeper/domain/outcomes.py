@@ -74,7 +74,12 @@ class Failed:
     message: str
 
 
-Outcome = Allowed | CampaignAllowed | Released | Refused | Failed
+@dataclass(slots=True)
+class LockedOut:
+    """503: somebody else has held the account's row for too long; nothing was decided."""
+
+
+Outcome = Allowed | CampaignAllowed | Released | Refused | Failed | LockedOut
 
 ACCOUNT_NOT_FOUND = Failed(404, "account_not_found", "There is no such account.")
 CHECK_NOT_FOUND = Failed(404, "not_found", "There is no check of this id.")
