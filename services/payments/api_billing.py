@@ -14,6 +14,7 @@ from services.payments.api_edge import (
     account_asked_about,
     created,
     idempotency_key,
+    refuse_other_currency,
 )
 from services.payments.context import Context
 from services.payments.domain.notice import REFUSAL_CODES, SIGNAL_LIFE, notice
@@ -40,6 +41,7 @@ class TopUpRequest(Strict):
     amount_cents: int
     payment_method_id: CardId | None = None
     idempotency_key: str | None = None
+    currency: str | None = None
 
 
 class ChosenCard(Strict):
@@ -76,6 +78,7 @@ def build_router(context: Context) -> APIRouter:
 
     @router.post("/top-up", status_code=201, summary="Charge a card and credit the balance")
     async def top_up(request: Request, body: TopUpRequest, account_id: str = account) -> Response:
+        refuse_other_currency(body.currency)
         key = idempotency_key(request, body.idempotency_key)
         wanted = topups.TopUp(account_id, ROUTE_TOPUP, body.amount_cents, body.payment_method_id, key)
         return created(await topups.top_up(context, wanted, is_gone=request.is_disconnected))

@@ -75,5 +75,11 @@ def idempotency_key(request: Request, in_body: str | None) -> str | None:
     return key
 
 
+def refuse_other_currency(currency: str | None) -> None:
+    """Accounts are in dollars; raises 422 for anything else (contract §0, Money)."""
+    if currency is not None and currency.lower() != "usd":
+        raise ApiError(422, "currency_not_supported", "Accounts are in usd.")
+
+
 def created(answer: Answer) -> Response:
     return OrjsonResponse(answer.body, status_code=201, headers=REPLAYED if answer.is_replay else None)

@@ -40,7 +40,8 @@ class RefundRequest(Strict):
 def build_router(context: Context) -> APIRouter:
     router = APIRouter(tags=["transactions"], route_class=PaymentsRoute, dependencies=[platform_only(context)])
 
-    @router.post("/v1/transactions/{transaction_id}/refund", status_code=201, summary="Refund a transaction")
+    # The ledger declares this route, and serves it where there is no payments.
+    @router.post("/v1/transactions/{transaction_id}/refund", status_code=201, include_in_schema=False)
     async def refund(request: Request, body: RefundRequest, transaction_id: TransactionId) -> Response:
         found = await context.pool.fetchrow(SQL.find_transaction, transaction_id)
         if found is None:
@@ -81,6 +82,9 @@ async def _begin(
         if key is not None:
             known = await connection.fetchrow(SQL.refund_by_key, attempt.account_id, key)
             if known is not None and known["request_hash"] == request_hash and known["state"] != "error":
+                if known["lease_until"] is not None and known["lease_until"] > now:
+                    message = "A request with this Idempotency-Key is still running."
+                    raise ApiError(409, "request_in_progress", message)
                 return known, known["state"] in ("refunded", "failed")
             if known is not None and known["created_at"] > now - KEY_LIFE and known["request_hash"] != request_hash:
                 message = "This Idempotency-Key was used for another request."

@@ -7,7 +7,15 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BeforeValidator, Field
 
 from services.payments import account_object, topups
-from services.payments.api_edge import CENTS_MAX, CardId, PaymentsRoute, account_asked_about, created, idempotency_key
+from services.payments.api_edge import (
+    CENTS_MAX,
+    CardId,
+    PaymentsRoute,
+    account_asked_about,
+    created,
+    idempotency_key,
+    refuse_other_currency,
+)
 from services.payments.context import Context
 from services.payments.policy import Change, change_policy
 from shared.contracts.fields_v1 import Strict
@@ -45,6 +53,7 @@ class WalletTopUp(Strict):
     amount_usd: Dollars
     payment_method_id: CardId | None = None
     idempotency_key: str | None = None
+    currency: str | None = None
 
 
 def build_router(context: Context) -> APIRouter:
@@ -71,6 +80,7 @@ def build_router(context: Context) -> APIRouter:
 
     @router.post("/topup", status_code=201, summary="Charge a card and credit the balance")
     async def topup(request: Request, body: WalletTopUp, account_id: str = account) -> Response:
+        refuse_other_currency(body.currency)
         key = idempotency_key(request, body.idempotency_key)
         wanted = topups.TopUp(account_id, ROUTE_TOPUP, body.amount_usd, body.payment_method_id, key)
         return created(await topups.top_up(context, wanted, is_gone=request.is_disconnected))

@@ -5,12 +5,14 @@ owed (contract §5, Suspension); the same card again changes nothing.
 """
 
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 
 from services.payments.context import Context
+from services.payments.domain.declines import shown_decline_code
 from services.payments.domain.recharging import owed_cents
-from services.payments.provider import Card, NotAtProvider, ProviderUnavailable
+from services.payments.provider import Card, CardDeclined, NotAtProvider, ProviderUnavailable
 from services.payments.recharging import consider
 from services.payments.store import SQL, append_event, lock_profile, payable_account, standing_of
 from shared.http_errors import ApiError
@@ -26,6 +28,11 @@ TERMS = (
 
 def payment_method_not_found() -> ApiError:
     return ApiError(404, "payment_method_not_found", "There is no such payment method.")
+
+
+def card_declined(code: str, decline_code: str | None, **more: Any) -> ApiError:
+    reason = shown_decline_code(code, decline_code)
+    return ApiError(402, "card_declined", "The card was declined.", decline_code=reason, **more)
 
 
 def provider_unavailable() -> ApiError:
@@ -70,7 +77,7 @@ def _looks_like_an_id(text: str) -> bool:
 
 
 async def choose_default(context: Context, account_id: str, asked: str) -> None:
-    """`POST /v1/billing/default-payment-method`. Raises 404 and `ProviderUnavailable`."""
+    """`POST /v1/billing/default-payment-method`. Raises 402, 404 and `ProviderUnavailable`."""
     customer_id = await ensure_customer(context, account_id)
     card = await usable_card(context, account_id, customer_id, asked)
     if card.customer_id is None:
@@ -78,6 +85,8 @@ async def choose_default(context: Context, account_id: str, asked: str) -> None:
             card = await context.provider.attach_card(card.card_id, customer_id)
         except NotAtProvider:
             raise payment_method_not_found() from None
+        except CardDeclined as declined:
+            raise card_declined(declined.failure.code, declined.failure.decline_code) from None
     await save_card(context, account_id, card, way="api", make_default=True)
 
 

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from typing import Final
 
 from services.payments.context import Context
-from services.payments.inbox import InboxWorker
+from services.payments.inbox import InboxWorker, forget
 from services.payments.invariants import audit_charges
 from services.payments.recharging import consider_many
 from services.payments.sweep import reconcile
@@ -37,6 +37,7 @@ def consumers(context: Context, inbox: InboxWorker) -> Sequence[BatchConsumer | 
 
     async def audit() -> None:
         await audit_charges(context)
+        await forget(context)
 
     return [
         BatchConsumer(context.host.broker, CONSIDER_RELOAD, ConsiderReload(context), outages=OUTAGES),

@@ -31,6 +31,7 @@ TRY_AGAIN_MAX = timedelta(hours=1)
 IDLE_SECONDS = 5.0
 FIRST_PULL = timedelta(days=3)
 OVERLAP = timedelta(hours=1)
+KEPT = timedelta(days=35)
 
 _OUTAGES: tuple[type[Exception], ...] = (ProviderUnavailable, *DELAYED_BY)
 
@@ -169,6 +170,11 @@ async def pull(context: Context) -> int:
             new += await store(context, told)
     await context.pool.execute(SQL.set_read_until, provider, newest)
     return new
+
+
+async def forget(context: Context) -> None:
+    """The provider repeats no event that is so old."""
+    await context.pool.execute(SQL.forget_events, context.now() - KEPT)
 
 
 class InboxWorker:

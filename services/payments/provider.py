@@ -152,6 +152,14 @@ class NotAtProvider(Exception):
     """The provider has no such thing, or it belongs to somebody else."""
 
 
+class CardDeclined(Exception):
+    """The bank refuses the card itself, before any charge."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 class BadSignature(Exception):
     """A webhook that the provider did not sign just now."""
 
@@ -183,7 +191,8 @@ class Provider(Protocol):
 
     async def find_card(self, card_id: str) -> Card: ...
 
-    async def attach_card(self, card_id: str, customer_id: str) -> Card: ...
+    async def attach_card(self, card_id: str, customer_id: str) -> Card:
+        """Raises `CardDeclined`, too."""
 
     async def detach_card(self, card_id: str) -> None: ...
 

@@ -376,3 +376,6 @@ INSERT INTO wallet_refund_keys (account_id, client_key, request_hash, transfer_i
 VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (account_id, client_key) DO UPDATE SET
     request_hash = excluded.request_hash, transfer_id = excluded.transfer_id, created_at = excluded.created_at
+
+-- name: forget_events
+DELETE FROM inbox WHERE processed_at < $1

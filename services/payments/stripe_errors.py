@@ -27,10 +27,6 @@ def failure_of(error: Any) -> Failure:
     )
 
 
-def is_missing(error: stripe.StripeError) -> bool:
-    return isinstance(error, stripe.InvalidRequestError) and code_of(error) == "resource_missing"
-
-
 def refusal_or_unknown(error: stripe.StripeError) -> Rejected | Unknown:
     """For everything but a decline. A 4xx before anything ran is a refusal; the rest nobody can know."""
     if isinstance(error, stripe.IdempotencyError):

@@ -12,6 +12,7 @@ from services.payments import stripe_facts as facts
 from services.payments.provider import (
     Capabilities,
     Card,
+    CardDeclined,
     CardSetup,
     Dispute,
     NotAtProvider,
@@ -25,7 +26,7 @@ from services.payments.provider import (
     Unknown,
 )
 from services.payments.settings import PaymentsSettings
-from services.payments.stripe_errors import failure_of, is_missing, refusal_or_unknown
+from services.payments.stripe_errors import failure_of, refusal_or_unknown
 from services.payments.stripe_webhooks import read_webhook
 
 API_VERSION = "2026-05-27.dahlia"
@@ -276,13 +277,13 @@ def _created(since: datetime | None) -> dict[str, Any]:
 
 
 async def _answer(asked: Awaitable[T]) -> T:
-    """The answer to a question; raises `NotAtProvider` or `ProviderUnavailable`."""
+    """The answer to a question; raises `NotAtProvider`, `CardDeclined` or `ProviderUnavailable`."""
     try:
         return await asked
     except stripe.StripeError as error:
-        if is_missing(error):
-            raise NotAtProvider(str(error.user_message)) from error
-        if isinstance(error, stripe.InvalidRequestError | stripe.CardError):
+        if isinstance(error, stripe.CardError):
+            raise CardDeclined(failure_of(error.error)) from error
+        if isinstance(error, stripe.InvalidRequestError):
             raise NotAtProvider(str(error.user_message)) from error
         raise ProviderUnavailable(repr(error)) from error
     except (httpx.HTTPError, OSError, ValueError) as error:

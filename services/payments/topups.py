@@ -17,7 +17,13 @@ import asyncpg
 import orjson
 
 from services.payments import brake
-from services.payments.cards import ensure_customer, payment_method_not_found, provider_unavailable, usable_card
+from services.payments.cards import (
+    card_declined,
+    ensure_customer,
+    payment_method_not_found,
+    provider_unavailable,
+    usable_card,
+)
 from services.payments.charging import abandon, begin, drive, refresh
 from services.payments.context import Context
 from services.payments.domain.attempts import (
@@ -27,7 +33,7 @@ from services.payments.domain.attempts import (
     State,
     keeps_same_payment,
 )
-from services.payments.domain.declines import DeclineClass, shown_decline_code
+from services.payments.domain.declines import DeclineClass
 from services.payments.provider import ProviderUnavailable
 from services.payments.store import SQL, Attempt, find_attempt, lock_profile
 from shared.crash_points import reach
@@ -259,13 +265,7 @@ def _decline(attempt: Attempt) -> ApiError:
             client_secret=attempt.client_secret,
             payment_intent_id=attempt.payment_id,
         )
-    return ApiError(
-        402,
-        "card_declined",
-        "The card was declined.",
-        decline_code=shown_decline_code(code, attempt.decline_code),
-        payment_intent_id=attempt.payment_id,
-    )
+    return card_declined(code, attempt.decline_code, payment_intent_id=attempt.payment_id)
 
 
 def _refusal(attempt: Attempt) -> ApiError:

@@ -52,7 +52,7 @@ async def light_context(database_url: str, clock: MovableClock) -> AsyncIterator
         settings=settings,
         clock=clock,
         broker=broker,
-        access=_access(pool, settings),
+        access=_access(pool, settings, clock),
         announcer=Announcer(pool, broker, clock),
         open_pool=lambda service, **limits: _pool(settings, service, **limits),
     )

@@ -47,6 +47,13 @@ async def test_what_is_no_amount_is_not_valid(customer: Customer, amount: object
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_request")
 
 
+async def test_accounts_are_in_dollars(customer: Customer) -> None:
+    """§0: "another `currency` → 422 `currency_not_supported`"."""
+    for path, amount in (("billing/top-up", {"amount_cents": 2_000}), ("wallet/topup", {"amount_usd": 20})):
+        answer = await customer.http.post(f"/v1/{path}", json={**amount, "currency": "eur"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "currency_not_supported")
+
+
 async def test_without_a_card_one_is_required(customer: Customer) -> None:
     """§5: "422 `payment_method_required` (none given, none stored)"."""
     answer = await customer.top_up(2_000)

@@ -66,6 +66,7 @@ async def test_fifty_deliveries_at_once_are_one_credit(platform: Platform, custo
     await eventually(lambda: _balance_is(customer, 2_000))
     await asyncio.sleep(0.5)
     assert await customer.balance() == 2_000
+    assert len(await platform.events("charge_succeeded")) == 1
 
 
 async def test_what_stripe_did_not_sign_just_now_is_refused(platform: Platform, customer: Customer) -> None:
