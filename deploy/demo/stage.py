@@ -16,7 +16,7 @@ import asyncpg
 
 from deploy.demo.paper import Paper
 from deploy.local.servers import AMQP_VARIABLES, CHECKOUT, Servers, private_servers
-from services.commands.payment_provider import hold_of_clock, payment_provider
+from services.commands.payment_provider import Provider, hold_of_clock, payment_provider
 from services.everything import SERVICES
 from shared.logging import configure_logging
 from shared.postgres.migrations import migrate
@@ -71,6 +71,8 @@ async def _timed_servers(paper: Paper) -> AsyncIterator[Servers]:
     def report(line: str) -> None:
         paper.say(f"    {time.monotonic() - began:4.1f} s  {line}", style="dim")
 
+    given = [name for name in ("RINGFENCE_POSTGRES_URL", "RINGFENCE_AMQP_URL") if os.environ.get(name)]
+    report(f"using what {' and '.join(given)} name" if given else "starting PostgreSQL and RabbitMQ, private ones")
     async with private_servers(FOLDER, keep_data=False, report=report, if_busy="next") as servers:
         places = f"PostgreSQL :{_port(servers.postgres_url)}, RabbitMQ :{_port(servers.amqp_urls['operator'])}"
         paper.step("servers up", f"{places}, {time.monotonic() - began:.1f} s")
@@ -131,10 +133,8 @@ async def _system(paper: Paper, servers: Servers, postgres_url: str, log: Path) 
     settings = Settings(
         postgres_url=postgres_url, amqp_url=amqp["operator"], http_port=0, test_clock=True, platform_key=key
     )
-    # The stand-in goes on where its folder stops; a demo begins with nothing.
-    shutil.rmtree(servers.folder / "stripe", ignore_errors=True)
     async with (
-        payment_provider(servers.folder, SERVICES, settings) as provider,
+        _provider(servers.folder, settings) as provider,
         host(SERVICES, provider.settings) as hosted,
     ):
         hold_of_clock(provider, hosted.host.clock)
@@ -154,6 +154,18 @@ async def _system(paper: Paper, servers: Servers, postgres_url: str, log: Path) 
                 **{name: provider.environment[name] for name in provider.environment if name.endswith("_API_URL")},
             },
         )
+
+
+@asynccontextmanager
+async def _provider(folder: Path, settings: Settings) -> AsyncIterator[Provider]:
+    """A stand-in goes on where its folder stops: a demo begins with none, and leaves none."""
+    data = folder / "stripe"
+    shutil.rmtree(data, ignore_errors=True)
+    try:
+        async with payment_provider(folder, SERVICES, settings) as provider:
+            yield provider
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
 
 
 def _port(url: str) -> int | None:

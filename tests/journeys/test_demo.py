@@ -18,8 +18,9 @@ from deploy.local.processes import alive, descendants
 from tests.deploy.processes import left_after
 
 CHECKOUT = Path(__file__).parents[2]
-DEMO_SECONDS_MAX = 180
-DAY_SECONDS_MAX = 40
+DEMO_SECONDS_MAX = 300
+DAY_SECONDS_MAX = 120
+"""Some 6 s on a quiet machine, three times that with a terminal's pace; here others may be at work."""
 SUM = re.compile(
     r"opening (\S+) \+ credits (\S+) − debits (\S+) = balance (\S+)",
 )
@@ -111,19 +112,45 @@ def test_every_line_with_a_price_is_the_product_it_shows(story: str) -> None:
         assert int(billed) * sum(map(usd, re.findall(r"\$[\d.]+", prices))) == usd(amount)
 
 
-def test_the_three_customers_end_with_the_same_cents_every_time(story: str) -> None:
+def test_the_customers_end_with_the_same_cents_every_time(story: str) -> None:
+    """Also those of the cards: two top-ups, two auto-reloads; a decline, a suspension, a new card."""
     balances = {name: usd(SUM.search(text)[4]) for name, text in statements(story).items()}  # type: ignore[index]
-    assert balances["Luna Dental"] == Decimal("5.75")
-    assert balances["Harbor Pizza"] == Decimal("4.58")
-    assert balances["Comet Outreach"] == Decimal("9.78")
+    assert balances == {
+        "Luna Dental": Decimal("5.75"),
+        "Harbor Pizza": Decimal("4.58"),
+        "Comet Outreach": Decimal("9.78"),
+        "Sunny Travel": Decimal("14.60"),
+        "Old Town Taxi": Decimal("9.54"),
+        "Bright Voice": Decimal(0),
+        "Pine Clinic": Decimal(0),
+        "Maple Realty": Decimal(0),
+    }
 
 
 @pytest.mark.parametrize(
     "shown",
-    ["6 × yes, 4 × 402", "insufficient_balance", "spend_limit_reached", "suspected_duplicate", "30 days × $2.50"],
+    [
+        "6 × yes, 4 × 402",
+        "insufficient_balance",
+        "spend_limit_reached",
+        "over RabbitMQ",
+        "the platform cuts the call",
+        "the hold is released",
+        "its hold expires (orphaned)",
+        "suspected_duplicate",
+        "30 days × $2.50",
+        "3-D Secure",
+        "auto_reload_capped",
+        "We couldn’t charge your card.",
+        "suspended (payment_failed)",
+        "reinstated at once",
+        "2:00 of the minute wallet + 4:20 billable",
+        "payment_overdue",
+        "subscription_blocked",
+    ],
 )
 def test_the_day_shows_what_it_promises(story: str, shown: str) -> None:
-    assert shown in story
+    assert shown in re.sub(r"\s+", " ", story)
 
 
 def test_ctrl_c_ends_it_cleanly() -> None:
