@@ -38,8 +38,6 @@ async def stops_charges(connection: Connection, settings: PaymentsSettings, now:
     detail = f"{crossed} of {with_card} accounts with a card crossed their threshold at once; at most {limit} may"
     held_until = now + timedelta(seconds=settings.brake_hold_seconds)
     if await connection.fetchval(SQL.pull_brake, now, held_until, detail):
-        # Those that crossed are counted: after the hold they don't pull it again.
-        await connection.execute(SQL.forget_crossings)
         await alert(connection, WAVE, "all", detail, now)
     return True
 
@@ -47,9 +45,8 @@ async def stops_charges(connection: Connection, settings: PaymentsSettings, now:
 async def release(pool: asyncpg.Pool, now: datetime) -> bool:
     """An operator has looked: charges go on. Returns whether the brake was held."""
     async with transaction(pool) as connection:
-        await connection.execute(SQL.forget_crossings)
         await connection.execute(SQL.clear_alert, WAVE, "all", now)
-        return bool(await connection.fetchval(SQL.release_brake))
+        return bool(await connection.fetchval(SQL.release_brake, now))
 
 
 async def books_agree(connection: Connection, profile: asyncpg.Record, now: datetime) -> bool:

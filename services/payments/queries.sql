@@ -106,7 +106,8 @@ UPDATE profiles SET verified_seq = $2, verified_balance_micros = $3 WHERE accoun
 SELECT agrees, seq, balance_micros FROM ledger.verify_balance_v1($1, $2, $3)
 
 -- name: crossings
-SELECT count(*) FROM profiles WHERE crossed_at > $1 AND default_card_id IS NOT NULL
+SELECT count(*) FROM profiles
+WHERE crossed_at > greatest($1, (SELECT counted_until FROM brake)) AND default_card_id IS NOT NULL
 
 -- name: accounts_with_card
 SELECT count(*) FROM profiles WHERE default_card_id IS NOT NULL
@@ -115,13 +116,11 @@ SELECT count(*) FROM profiles WHERE default_card_id IS NOT NULL
 SELECT pulled_at, held_until, reason FROM brake
 
 -- name: pull_brake
-UPDATE brake SET pulled_at = $1, held_until = $2, reason = $3 WHERE held_until IS NULL OR held_until <= $1 RETURNING true
+UPDATE brake SET pulled_at = $1, held_until = $2, reason = $3, counted_until = $1
+WHERE held_until IS NULL OR held_until <= $1 RETURNING true
 
 -- name: release_brake
-UPDATE brake SET held_until = NULL WHERE held_until IS NOT NULL RETURNING true
-
--- name: forget_crossings
-UPDATE profiles SET crossed_at = NULL WHERE crossed_at IS NOT NULL
+UPDATE brake SET held_until = NULL, counted_until = $1 WHERE held_until IS NOT NULL RETURNING true
 
 -- name: raise_alert
 INSERT INTO alerts (kind, subject, account_id, detail, first_at, last_at) VALUES ($1, $2, $3, $4, $5, $5)
@@ -245,15 +244,19 @@ WHERE account_id > $1 AND ($4::text[] IS NULL OR account_id = ANY ($4)) AND (
 ORDER BY account_id LIMIT $3
 
 -- name: mark_crossings
+WITH crossed AS (
+    -- Locked in one order: the tick and the events may mark the same accounts at once.
+    SELECT profiles.account_id FROM profiles JOIN ledger.payable_accounts_v1 AS account USING (account_id)
+    WHERE profiles.account_id = ANY ($1) AND NOT is_below AND default_card_id IS NOT NULL
+      AND CASE
+          WHEN reload_enabled THEN balance_micros < reload_minimum_cents * 10000
+          WHEN auto_charge THEN balance_micros < $3 * 10000
+          ELSE balance_micros < 0 AND (settle_negative OR settles_until_charged)
+      END
+    ORDER BY profiles.account_id FOR UPDATE OF profiles
+)
 UPDATE profiles SET is_below = true, crossed_at = $2
-FROM ledger.payable_accounts_v1 AS account
-WHERE profiles.account_id = ANY ($1) AND account.account_id = profiles.account_id AND NOT is_below
-  AND default_card_id IS NOT NULL
-  AND CASE
-      WHEN reload_enabled THEN balance_micros < reload_minimum_cents * 10000
-      WHEN auto_charge THEN balance_micros < $3 * 10000
-      ELSE balance_micros < 0 AND (settle_negative OR settles_until_charged)
-  END
+FROM crossed WHERE profiles.account_id = crossed.account_id AND NOT profiles.is_below
 
 -- name: post_credit
 SELECT transfer_id, is_new FROM ledger.post_credit_v1($1, $2, $3, $4, 'clearing:stripe', $5, $6, 'payment', $7, $8, $9)

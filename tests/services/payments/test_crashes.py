@@ -14,8 +14,10 @@ import asyncpg
 import pytest
 
 from deploy.local.servers import Servers
+from services.payments.charging import drive
 from services.payments.refunds import room_for
 from services.payments.store import SQL, Attempt
+from services.payments.sweep import sweep
 from services.payments.topups import TopUp, top_up
 from shared.crash_points import EXIT_STATUS, VARIABLE
 from shared.http_errors import ApiError
@@ -184,9 +186,24 @@ async def test_an_outage_that_outlives_the_key_charges_at_most_once(light: Light
     await light.recover_nothing(30 * 3600)
     await light.sim.clear_faults()
     await light.sim.expire_idempotency()
-    await light.recover()
+    light.advance(3_700)
+    await sweep(light.context)
     assert await _charges(light, account) == 1
     assert await light.balance(account) == 2_000
+
+
+async def test_two_that_drive_one_attempt_send_it_once(light: Light, account: str) -> None:
+    """The lease: a sweep and a request that meet don't send beside each other."""
+    await light.sim.fault("^/v1/payment_intents$", method="POST", action="latency", seconds=0.5)
+    running = asyncio.create_task(
+        top_up(light.context, TopUp(account, "POST /v1/billing/top-up", 2_000, None, "key"), is_gone=_here)
+    )
+    await asyncio.sleep(0.25)
+    attempt_id = await light.admin.fetchval("SELECT attempt_id FROM payments.attempts WHERE account_id = $1", account)
+    assert (await drive(light.context, attempt_id)).state == "submitting"
+    await running
+    assert (await drive(light.context, attempt_id)).state == "succeeded"
+    assert await light.admin.fetchval("SELECT sends FROM payments.attempts WHERE account_id = $1", account) == 1
 
 
 async def test_a_database_restored_from_a_backup_gets_its_credits_back(light: Light, account: str) -> None:

@@ -187,11 +187,13 @@ CREATE TABLE payments.event_pull (
     read_until timestamptz NOT NULL
 );
 
--- When set, no card is touched until held_until, or until an operator releases it.
+-- When set, no card is touched until held_until, or until an operator releases it. Crossings up to counted_until
+-- have had their say and don't pull it again.
 CREATE TABLE payments.brake (
     is_the_only_row boolean PRIMARY KEY DEFAULT true CHECK (is_the_only_row),
     pulled_at timestamptz,
     held_until timestamptz,
+    counted_until timestamptz NOT NULL DEFAULT '-infinity',
     reason text
 );
 INSERT INTO payments.brake DEFAULT VALUES;
