@@ -38,7 +38,6 @@ async def start(host: Host) -> AsyncIterator[Running]:
         "gatekeeper",
         size_max=settings.gate_lanes + READS_AT_ONCE,
         command_timeout_seconds=2,
-        connect_timeout_seconds=deadline_seconds,
     ) as pool:
         reading = Reading(pool, deadline_seconds)
         prices = PriceBooks(reading)
