@@ -127,8 +127,8 @@ async def _tell_grant(day: Day, call: Call, answer: dict[str, Any], how: str = "
         return
     free = await free_to_spend(day, call.customer)
     seconds, held = clock(answer["granted_seconds"]), usd(answer["held_usd"])
-    last = " and not a second more" if answer["final"] else ""
-    granted = f"{how}: {seconds} granted{last}, {held} ring-fenced, {free} left free"
+    last = " and no more" if answer["final"] else ""
+    granted = f"{how}: {seconds}{last} granted, {held} ring-fenced, {free} left free"
     await day.tell(call.customer, "gate", Text.assemble(("yes", "green"), granted))
 
 

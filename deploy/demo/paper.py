@@ -17,7 +17,7 @@ from rich.text import Text
 PLAIN_WIDTH: Final = 112
 WIDTH_MAX: Final = 112
 NARROW: Final = 76
-PACE_SECONDS: Final = 0.09
+PACE_SECONDS: Final = 0.05
 """On a terminal the lines of the day come at a pace that can be followed."""
 
 TAGS: Final = {

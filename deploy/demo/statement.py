@@ -69,8 +69,8 @@ async def print_statement(day: Day, customer: Customer) -> Totals:
         f" = balance {dollars(totals.balance)}",
         style="bold",
     )
-    proof = f"{counted(totals.lines, 'line')} calculated again; their sum = the account"
-    day.paper.step("every cent explained", f"{proof} = what the dashboard heard" if entries else proof)
+    proof = f"{counted(totals.lines, 'line')} calculated again; their sum = the account = what the dashboard heard"
+    day.paper.step("every cent explained", proof if entries else "there are none")
     if customer.agency_key is not None:
         await _print_requests(day, customer, customer.agency_key)
     return totals

@@ -12,6 +12,7 @@ from deploy.demo.gate import Call
 from deploy.demo.money import clock, explained, micros, minutes_explained
 
 RING_SECONDS: Final = 4
+QUOTED_MAX: Final = 48
 
 
 def call_ended(
@@ -81,7 +82,7 @@ async def text(day: Day, customer: Customer, to: str, body: str, *, bills: str) 
     answer = await day.http.ask("POST", "/v1/checks/sms", {**check, "to": to, "text": body})
     segments = answer["granted_segments"]
     await day.publisher.publish(sms_sent(day, customer, message_id, to, segments))
-    quoted = body if len(body) <= 44 else f"{body[:43]}…"
+    quoted = body if len(body) <= QUOTED_MAX else f"{body[: QUOTED_MAX - 1]}…"
     await billed(day, customer, message_id, bills, f"to {to} “{quoted}”")
 
 

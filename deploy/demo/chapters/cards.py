@@ -16,7 +16,7 @@ async def play(day: Day) -> None:
     await day.at("20:00")
     sunny = await day.open_account(SUNNY, "Sunny Travel", "+15550142004", signup_credit_cents=100)
     await day.tell(sunny, "new", "books trips by phone, and wants to pay by card", balance=True)
-    await save_card(day, sunny, "pm_card_visa", "a card is saved")
+    await save_card(day, sunny, "pm_card_visa", "saves a card")
     await top_up(day, sunny, 500)
     await credited(day, sunny, "topup", "5.00", "top-up by card, in the balance before it is answered")
     if day.bank_url is not None:

@@ -33,7 +33,9 @@ async def _rent_number(day: Day, luna: Customer) -> None:
     rented = {"account_id": luna.id, "number_id": NUMBER_ID, "number": LUNA_NUMBER, "at": rfc3339(day.now)}
     await day.publisher.publish(day.event("number.rented", rented, id="luna-number-rented"))
     first_fee = day.now + timedelta(days=FEE_DAYS)
-    await day.tell(luna, "rent", f"{LUNA_NUMBER}: nothing now, $2.50 every 30 days, first on {first_fee:%d %B}")
+    await day.tell(
+        luna, "rent", f"{LUNA_NUMBER}: nothing now, $2.50 every 30 days, first on {first_fee.day} {first_fee:%B}"
+    )
 
 
 CUSTOMERS = Chapter(

@@ -6,6 +6,7 @@ from deploy.demo.billing import auto_reload, credited, notice, save_card
 from deploy.demo.day import Chapter, Customer, Day
 from deploy.demo.gate import allowed, new_call, refused
 from deploy.demo.usage import hang_up
+from deploy.demo.wire import NotAsWritten
 
 TAXI = "old-town-taxi"
 
@@ -20,7 +21,7 @@ async def play(day: Day) -> None:
 
 
 async def _a_card_that_is_declined(day: Day, taxi: Customer) -> None:
-    await save_card(day, taxi, "pm_card_chargeCustomerFail", "a card is saved")
+    await save_card(day, taxi, "pm_card_chargeCustomerFail", "saves a card")
     await auto_reload(day, taxi, minimum_cents=200, amount_cents=1_000)
     await day.tell(taxi, "card", "auto-reload on: below $2.00 charge $10.00")
     await day.dashboard.until(taxi.id, lambda event: event["type"] == "auto_reload_failed", what="the decline")
@@ -55,7 +56,7 @@ async def _below_zero(day: Day, taxi: Customer) -> None:
 
 async def _a_new_card(day: Day, taxi: Customer) -> None:
     await day.at("21:50")
-    await save_card(day, taxi, "pm_card_mastercard", "a new card")
+    await save_card(day, taxi, "pm_card_mastercard", "saves a new card")
     await day.dashboard.until(taxi.id, lambda event: event["type"] == "account_reinstated", what="the return")
     await day.tell(taxi, "note", Text.assemble(("reinstated", "bold green"), " at once, by itself"))
     await credited(day, taxi, "auto_reload", "10.00", "and charged what the old one could not")
@@ -63,7 +64,7 @@ async def _a_new_card(day: Day, taxi: Customer) -> None:
     call = await allowed(day, new_call(day, taxi, "outbound", "+15550155203"))
     await hang_up(day, call, after=57, bills="0.16")
     if (await notice(day, taxi))["show"]:
-        raise AssertionError("the notice is still shown")
+        raise NotAsWritten("the notice is still shown, although the card pays")
 
 
 def _next(account: dict[str, str]) -> str:

@@ -28,11 +28,11 @@ async def _told_twice(day: Day, harbor: Customer) -> None:
     event = await hang_up(day, call, after=96, bills="0.32")
     await day.publisher.publish(event)
     await day.tell(
-        harbor, "note", "a lost connection, so the same event is sent again: same id, known, not billed", style="dim"
+        harbor, "note", "the connection breaks, the same event is sent again: its id is known, not billed", style="dim"
     )
     await day.publisher.publish(call_ended(day, call, 96, id=TWIN))
     await day.tell(
-        harbor, "note", "a second switch tells the same call under another id: parked, not billed", style="dim"
+        harbor, "note", "another switch tells the same call under an id of its own: parked, not billed", style="dim"
     )
     await day.at("18:06")
     await text(day, harbor, "+15550188404", "Your pizza is on its way.", bills="0.01")

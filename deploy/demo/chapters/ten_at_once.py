@@ -30,7 +30,7 @@ async def play(day: Day) -> None:
     call = await allowed(day, new_call(day, comet, "outbound", "+15550166231"), seconds=120)
     await hang_up(day, call, after=101, bills="0.36")
     await day.at("14:40")
-    why = "there is {available}, but the call would take this month's spending over $3.20"
+    why = "{available} is free, but the call would take the month over its $3.20"
     await refused(day, new_call(day, comet, "outbound", "+15550166232"), "spend_limit_reached", why)
 
 
