@@ -14,6 +14,7 @@ from shared.edge import Edge, Receive, Send
 from shared.http_errors import ApiError, invalid_request, our_mistake
 from shared.rate_limit import RateLimit
 from shared.service import Asgi, Host, Running, Service
+from shared.session_access import SessionAccess
 
 STATUS_CODES = {
     404: "not_found",
@@ -55,7 +56,7 @@ def build_app(services: Sequence[Service], running: dict[str, Running], host: Ho
             app.include_router(router)
     _speak_our_errors(app)
     hot = {prefix: route for service in running.values() for prefix, route in service.hot_routes.items()}
-    edge = Edge(RateLimit(app, host.settings))
+    edge = Edge(SessionAccess(RateLimit(app, host.settings), host.sessions, host.access))
     return app, _dispatcher(hot, edge)
 
 

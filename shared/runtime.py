@@ -19,13 +19,14 @@ from fastapi import FastAPI
 
 from shared.access import Access, Kind, Principal, Tenant
 from shared.announcer import DELAYED_BY, Announcer
-from shared.clock import MovableClock
+from shared.clock import Clock, MovableClock
 from shared.http_app import build_app
 from shared.messaging.rabbit import Rabbit
 from shared.messaging.topology import Topology
 from shared.postgres.pool import OUTAGES, open_pool
 from shared.postgres.reading import Reading
 from shared.service import Asgi, Host, Job, Running, Service
+from shared.sessions import Session, Sessions
 from shared.settings import Settings
 
 SWEEP_SECONDS = 2.0
@@ -69,7 +70,8 @@ async def host(services: Sequence[Service], settings: Settings, *, listen: bool 
             settings=settings,
             clock=clock,
             broker=broker,
-            access=_access(shared_pool, settings),
+            access=_access(shared_pool, settings, clock),
+            sessions=_sessions(shared_pool, clock),
             announcer=announcer,
             open_pool=lambda service, **limits: _pool(settings, service, **limits),
         )
@@ -103,13 +105,20 @@ async def _pool(settings: Settings, service: str, **limits: Any) -> AsyncIterato
         pool.terminate()
 
 
-def _access(pool: asyncpg.Pool, settings: Settings) -> Access:
+def _access(pool: asyncpg.Pool, settings: Settings, clock: Clock) -> Access:
     reads = Reading(pool, LOOKUP_SECONDS_MAX)
+
+    async def find_page(secret_hash: bytes) -> Principal | None:
+        """The key a page of the portal asks with, on behalf of who is signed in."""
+        row = await reads.fetchrow("SELECT * FROM portal.session_owners_v1 WHERE page_key_hash = $1", secret_hash)
+        if row is None or row["account_id"] is None or row["expires_at"] <= clock.now():
+            return None
+        return Principal("agency" if row["is_agency"] else "account", row["account_id"], row["session_id"])
 
     async def find_key(secret_hash: bytes) -> Principal | None:
         row = await reads.fetchrow("SELECT * FROM ledger.key_owners_v1 WHERE secret_hash = $1", secret_hash)
         if row is None:
-            return None
+            return await find_page(secret_hash)
         kind: Kind = row["kind"]
         if kind == "account" and row["is_agency"]:
             kind = "agency"
@@ -120,6 +129,16 @@ def _access(pool: asyncpg.Pool, settings: Settings) -> Access:
         return None if row is None else Tenant(row["account_id"], row["parent_id"])
 
     return Access(find_key, find_tenant, cache_seconds=settings.key_cache_seconds)
+
+
+def _sessions(pool: asyncpg.Pool, clock: Clock) -> Sessions:
+    reads = Reading(pool, LOOKUP_SECONDS_MAX)
+
+    async def find(cookie_hash: bytes) -> Session | None:
+        row = await reads.fetchrow("SELECT * FROM portal.session_owners_v1 WHERE cookie_hash = $1", cookie_hash)
+        return None if row is None else Session(**{name: row[name] for name in Session.__slots__})
+
+    return Sessions(find, clock)
 
 
 async def _follow_clock(pool: asyncpg.Pool, clock: MovableClock) -> None:

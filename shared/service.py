@@ -16,6 +16,7 @@ from shared.access import Access
 from shared.announcer import Announcer
 from shared.clock import MovableClock
 from shared.messaging.port import Broker
+from shared.sessions import Sessions, nobody_signed_in
 from shared.settings import Settings
 
 Asgi = Callable[[dict[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Awaitable[None]]
@@ -48,6 +49,7 @@ class Host:
     access: Access
     announcer: Announcer
     open_pool: Callable[..., AbstractAsyncContextManager[asyncpg.Pool]]
+    sessions: Sessions = field(default_factory=nobody_signed_in)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,13 @@
+"""The portal's routes."""
+
+from fastapi import APIRouter
+
+from services.portal import api_assets, api_events, api_sessions
+from services.portal.context import PortalContext
+
+
+def build_router(context: PortalContext) -> APIRouter:
+    router = APIRouter()
+    for part in (api_events, api_sessions, api_assets):
+        router.include_router(part.build_router(context))
+    return router

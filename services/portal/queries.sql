@@ -1,0 +1,29 @@
+-- name: open_session
+INSERT INTO portal.sessions (session_id, kind, account_id, operator, link_hash, link_expires_at, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7);
+
+-- name: enter
+UPDATE portal.sessions
+SET cookie_hash = $2, page_salt = $3, page_key_hash = $4, csrf_token = $5, expires_at = $6,
+    link_expires_at = '-infinity'
+WHERE link_hash = $1 AND link_expires_at > $7
+RETURNING kind, account_id;
+
+-- name: leave
+DELETE FROM portal.sessions WHERE cookie_hash = $1;
+
+-- name: page_salt
+SELECT page_salt FROM portal.sessions WHERE cookie_hash = $1;
+
+-- name: forget_sessions
+DELETE FROM portal.sessions WHERE created_at < $1;
+
+-- name: tenant
+SELECT account_id, parent_id, is_agency FROM ledger.tenants_v1 WHERE account_id = $1;
+
+-- name: present_balance
+SELECT seq, data::text AS data FROM ledger.present_balance_v1($1);
+
+-- name: events_after
+SELECT account_id, seq, id, type, data::text AS data, created_at FROM ledger.events_v1
+WHERE account_id = $1 AND seq > $2 AND created_at >= $3 ORDER BY seq LIMIT $4;

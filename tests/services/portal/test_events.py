@@ -1,0 +1,233 @@
+"""Server-sent events (contract §3, Out)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import httpx
+import orjson
+import pytest
+
+from services.portal import streams
+from services.portal.settings import PortalSettings
+from tests.services.portal.conftest import WithKey, World
+
+Frame = dict[str, Any]
+
+
+class Reader:
+    """Reads frames from a stream."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.answer = answer
+        self._lines = answer.aiter_lines()
+        self.comments: list[str] = []
+
+    async def next(self, within_s: float = 10) -> Frame:
+        frame: Frame = {}
+        async with asyncio.timeout(within_s):
+            async for line in self._lines:
+                if line.startswith(":"):
+                    self.comments.append(line)
+                elif line:
+                    name, _, value = line.partition(": ")
+                    frame[name] = value
+                elif frame:
+                    return {**orjson.loads(frame["data"]), "id": int(frame["id"]), "event": frame["event"]}
+        raise EOFError
+
+    async def next_line(self) -> None:
+        line = await anext(self._lines)
+        if line.startswith(":"):
+            self.comments.append(line)
+
+    async def until(self, type: str) -> list[Frame]:
+        frames = []
+        while not frames or frames[-1]["type"] != type:
+            frames.append(await self.next())
+        return frames
+
+
+@asynccontextmanager
+async def reading(client: httpx.AsyncClient, **headers: str) -> AsyncIterator[Reader]:
+    async with client.stream("GET", "/v1/events", headers=headers) as answer:
+        assert answer.status_code == 200, await answer.aread()
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        yield Reader(answer)
+
+
+async def adjust(world: World, account_id: str, cents: int = 100) -> None:
+    body = {"amount_cents": cents, "description": "for the test"}
+    answer = await world.platform.post(f"/v1/accounts/{account_id}/adjustments", json=body)
+    assert answer.status_code == 201, answer.text
+
+
+async def test_the_first_frame_is_the_present_state_and_changes_follow(world: World, with_key: WithKey) -> None:
+    account = await world.account(signup_credit_cents=1000)
+    client = await with_key(account["api_key"])
+    async with reading(client) as reader:
+        first = await reader.next()
+        assert first["event"] == first["type"] == "balance_changed"
+        assert first["data"]["balance_cents"] == 1000
+        assert first["data"]["transactions"] == []
+        assert first["subject"] == account["id"]
+        await adjust(world, account["id"])
+        news = (await reader.until("balance_changed"))[-1]
+        while news["data"]["balance_cents"] == 1000:  # of the sign-up credit, if it came after we did
+            news = (await reader.until("balance_changed"))[-1]
+        assert news["data"]["balance_cents"] == 1100
+        assert news["data"]["version"] > first["data"]["version"]
+        assert news["id"] > first["id"]
+
+
+async def test_last_event_id_replays_what_followed(world: World, with_key: WithKey) -> None:
+    account = await world.account()
+    client = await with_key(account["api_key"])
+    for _ in range(3):
+        await adjust(world, account["id"])
+        await asyncio.sleep(0.3)
+    listed = (await client.get(f"/v1/accounts/{account['id']}/events?limit=200")).json()["data"][::-1]
+    seen = listed[1]["seq"]
+    async with reading(client, **{"Last-Event-ID": str(seen)}) as reader:
+        state = await reader.next()
+        assert (state["type"], state["data"]["balance_cents"]) == ("balance_changed", 1300)
+        replayed = [await reader.next() for _ in listed[2:]]
+    assert [frame["id"] for frame in replayed] == [event["seq"] for event in listed[2:]]
+    assert [frame["type"] for frame in replayed] == [event["type"] for event in listed[2:]]
+    ids = [state["id"], *(frame["id"] for frame in replayed)]
+    assert ids == sorted(set(ids))
+
+
+async def test_events_older_than_a_day_are_not_replayed(world: World, with_key: WithKey) -> None:
+    account = await world.account()
+    client = await with_key(account["api_key"])
+    await asyncio.sleep(0.5)
+    await world.advance(25 * 3600)
+    await adjust(world, account["id"])
+    async with reading(client, **{"Last-Event-ID": "0"}) as reader:
+        await reader.next()
+        assert (await reader.next())["data"]["balance_cents"] == 1100
+
+
+@pytest.mark.parametrize("nonsense", ["-1", "x", "9" * 30, "1.5", ""])
+async def test_a_last_event_id_that_is_no_number_is_passed_over(world: World, with_key: WithKey, nonsense: str) -> None:
+    client = await with_key((await world.account())["api_key"])
+    async with reading(client, **{"Last-Event-ID": nonsense}) as reader:
+        assert (await reader.next())["type"] == "balance_changed"
+
+
+async def test_an_account_hears_only_itself(world: World, with_key: WithKey) -> None:
+    mine, other = await world.account(), await world.account()
+    client = await with_key(mine["api_key"])
+    refused = await client.get("/v1/events", headers={"Ringfence-Account": other["id"]})
+    assert refused.status_code == 404
+    assert (await world.platform.get("/v1/events")).json()["error"]["code"] == "account_required"
+    assert (await (await world.browser()).get("/v1/events")).status_code == 401
+    async with reading(client) as reader:
+        await reader.next()
+        await adjust(world, other["id"])
+        await adjust(world, mine["id"])
+        assert {frame["subject"] for frame in await reader.until("balance_changed")} == {mine["id"]}
+
+
+async def test_a_browser_reads_with_its_cookie(world: World) -> None:
+    account = await world.account()
+    browser = await world.browser(await world.link(account["id"]))
+    async with reading(browser) as reader:
+        assert (await reader.next())["subject"] == account["id"]
+
+
+async def test_pages_of_other_origins_read_only_where_allowed(world: World, with_key: WithKey) -> None:
+    """Contract §3: "allowed origins are a setting"."""
+    client = await with_key((await world.account())["api_key"])
+    evil = await client.get("/v1/events", headers={"Origin": "https://evil.example"})
+    assert evil.status_code == 403
+    assert "access-control-allow-origin" not in evil.headers
+    async with reading(client, Origin=world.url):
+        pass
+
+
+async def test_a_reader_who_is_far_behind_is_dropped_to_the_present_state(world: World) -> None:
+    """Contract §3: "a reader 64 KiB behind is dropped to the present state". What is replayed is not dropped."""
+    account_id = (await world.account())["id"]
+    async with owner_of(world) as owner, world.hosted.host.open_pool("portal", size_max=2) as pool:
+        stream = streams.Streams(pool, world.hosted.host.clock, PortalSettings())
+        slow = stream.follow(account_id, None, stays)
+        await anext(slow)
+        await leave_events(owner, account_id, 150)
+        state = await anext(slow)
+        assert state.event == "balance_changed"
+        replaying = stream.follow(account_id, 0, stays)
+        replayed = [(await anext(replaying)).event for _ in range(150)]
+        assert replayed.count("balance_low") > 140
+        await slow.aclose()
+        await replaying.aclose()
+
+
+async def stays() -> bool:
+    return True
+
+
+async def leave_events(owner: asyncpg.Connection, account_id: str, count: int) -> None:
+    """So many events of 600 bytes."""
+    await owner.execute(
+        "SELECT ledger.append_event_v1($1, 'balance_low', jsonb_build_object('pad', repeat('x', 600)), $3) "
+        "FROM generate_series(1, $2)",
+        account_id,
+        count,
+        datetime.now(UTC),
+    )
+
+
+@asynccontextmanager
+async def owner_of(world: World) -> AsyncIterator[asyncpg.Connection]:
+    owner = await asyncpg.connect(world.hosted.host.settings.postgres_url)
+    try:
+        yield owner
+    finally:
+        await owner.close()
+
+
+async def test_a_stream_of_a_revoked_key_ends(world: World, with_key: WithKey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract §0: "revocable (effective within 10 s)"."""
+    monkeypatch.setattr(streams, "RECHECK_SECONDS", 0.2)
+    account = await world.account()
+    client = await with_key(account["api_key"])
+    keys = (await world.platform.get(f"/v1/accounts/{account['id']}/keys")).json()["data"]
+    async with reading(client) as reader:
+        await reader.next()
+        await world.platform.delete(f"/v1/accounts/{account['id']}/keys/{keys[0]['id']}")
+        with pytest.raises(EOFError):
+            await reader.until("never")
+
+
+async def test_a_comment_keeps_a_quiet_stream_open(world: World, with_key: WithKey) -> None:
+    """Contract §3: "a comment every 15 s"."""
+    client = await with_key((await world.account())["api_key"])
+    async with reading(client) as reader:
+        await reader.next()
+        async with asyncio.timeout(20):
+            while not reader.comments:
+                await reader.next_line()
+        assert reader.comments == [": still here"]
+
+
+async def test_a_thousand_streams_are_open_on_one_process(world: World) -> None:
+    """Contract §3 asks for live news in many browsers; issue: 1,000 open streams on one process."""
+    account_id = (await world.account())["id"]
+    async with owner_of(world), world.hosted.host.open_pool("portal", size_max=4) as pool:
+        stream = streams.Streams(pool, world.hosted.host.clock, PortalSettings())
+        readers = [stream.follow(account_id, None, stays) for _ in range(1_000)]
+        for reader in readers:
+            await anext(reader)
+        waiting = [asyncio.ensure_future(anext(reader)) for reader in readers]
+        await adjust(world, account_id)
+        stream.wake(account_id)
+        async with asyncio.timeout(30):
+            frames = await asyncio.gather(*waiting)
+        assert {frame.event for frame in frames} <= {"balance_changed", "account_opened"}
+        for reader in readers:
+            await reader.aclose()
