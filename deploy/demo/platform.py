@@ -9,7 +9,7 @@ is explained, 1 not so.
 import asyncio
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import httpx
@@ -33,7 +33,8 @@ BANK: Final = "RINGFENCE_STRIPE_API_URL"
 async def play(paper: Paper, http_url: str, platform_key: str, platform_url: str, dashboard_url: str) -> None:
     """The whole day, then a statement of every customer. Raises NotAsWritten at the first thing that is off."""
     async with wires(http_url, platform_key, platform_url) as (http, publisher), watching(dashboard_url) as dashboard:
-        date = the_day_after(datetime.now(UTC))
+        told = await http.ask("POST", "/v1/test/clock", {"advance_seconds": 0})
+        date = the_day_after(datetime.fromisoformat(told["now"]))
         day = Day(http, publisher, dashboard, paper, date=date, now=date, bank_url=os.environ.get(BANK))
         known_paths = (await http.ask("GET", "/openapi.json"))["paths"]
         _introduce(paper, date)
