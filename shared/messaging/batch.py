@@ -26,6 +26,11 @@ OUTAGES: tuple[type[Exception], ...] = (OSError, TimeoutError)
 log = structlog.get_logger(__name__)
 
 
+def is_outage(error: BaseException, outages: tuple[type[Exception], ...]) -> bool:
+    """One of the outages, and not a value that could not be sent: database clients raise that as both."""
+    return isinstance(error, outages) and not isinstance(error, ValueError)
+
+
 @dataclass(frozen=True, slots=True)
 class BatchPolicy:
     """Limits of one consumer; sizes count messages, times are as their names say.
@@ -127,12 +132,12 @@ class BatchConsumer:
             try:
                 outcomes = await self._handle(batch) or {}
                 return [(batch[place], outcome) for place in sorted(outcomes) for outcome in outcomes[place]]
-            except self._outages as outage:
-                log.warning("handler_outage", queue=self._queue.name, error=repr(outage), attempt=attempt)
+            except Exception as error:  # noqa: BLE001 -- any mistake of a handler must stop at its message
+                if not is_outage(error, self._outages):
+                    return await self._halve(subscription, batch, error)
+                log.warning("handler_outage", queue=self._queue.name, error=repr(error), attempt=attempt)
                 await self._pause(subscription, batch[-1], attempt)
                 attempt += 1
-            except Exception as mistake:  # noqa: BLE001 -- any mistake of a handler must stop at its message
-                return await self._halve(subscription, batch, mistake)
         return []
 
     async def _halve(

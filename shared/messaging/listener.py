@@ -15,7 +15,7 @@ import structlog
 from pydantic import BaseModel, ValidationError
 
 from shared import strict_json
-from shared.messaging.batch import OUTAGES, BatchConsumer, BatchPolicy
+from shared.messaging.batch import OUTAGES, BatchConsumer, BatchPolicy, is_outage
 from shared.messaging.cloudevents import CloudEvent, InvalidEnvelope, parse_envelope
 from shared.messaging.messages import Dead, Incoming, Outcome, Outcomes, Retry
 from shared.messaging.port import Broker
@@ -114,9 +114,9 @@ class Listener(Generic[Tx]):
                     raise RolledBack(outcome)
         except RolledBack as rolled_back:
             return rolled_back.outcome
-        except self._outages:
-            raise
         except Exception as mistake:
+            if is_outage(mistake, self._outages):
+                raise
             log.exception("handler_failed", queue=self._listen.queue.name, event_type=heard.event.type)
             return Retry("retries_exhausted", f"{type(mistake).__name__}: {mistake}")
         return None
