@@ -5,6 +5,7 @@ twice, late, or beside another finds nothing left to do; what a crash undid is s
 """
 
 import asyncio
+from time import perf_counter
 
 from services.subscriptions.context import SubscriptionsContext
 from services.subscriptions.domain.lifecycle import Fact, advance
@@ -18,12 +19,13 @@ async def advance_due_subscriptions(context: SubscriptionsContext) -> int:
     """Play every subscription with something due up to the present; returns how many were played."""
     played = 0
     while True:
+        began = perf_counter()
         batch = await _advance_batch(context)
         played += batch
         if batch == 0:
             return played
-        # The gate shares this process and these accounts; let it in between two commits.
-        await asyncio.sleep(context.settings.renewal_pause_seconds)
+        # The gate shares this process, the processors and these accounts; let it in between two commits.
+        await asyncio.sleep(context.settings.renewal_pause_ratio * (perf_counter() - began))
 
 
 async def _advance_batch(context: SubscriptionsContext) -> int:
@@ -60,5 +62,6 @@ async def pass_due_dates(context: SubscriptionsContext) -> int:
 
 async def follow_the_clock(context: SubscriptionsContext) -> None:
     """Everything that is due by now."""
-    await advance_due_subscriptions(context)
-    await pass_due_dates(context)
+    async with context.one_at_a_time:
+        await advance_due_subscriptions(context)
+        await pass_due_dates(context)

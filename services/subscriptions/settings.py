@@ -10,7 +10,7 @@ class SubscriptionSettings(ServiceSettings):
 
     `pack_due_days` is how long the price of a pack may stay unpaid where no plan says so.
     `renewal_batch_size` subscriptions are renewed in one commit: while it runs, the gate waits for these accounts.
-    `renewal_pause_seconds` between two commits leave the process to the gate.
+    Between two commits the process is left to the gate for `renewal_pause_ratio` × the time the last one took.
     `subscriptions_watch_seconds`: how often to look for what has fallen due, besides the ticks. A call that ends just
     after its period waits for the next period to open.
     """
@@ -18,6 +18,6 @@ class SubscriptionSettings(ServiceSettings):
     low_balance_cents: int = Field(default=200, ge=0, le=10**9)
     auto_charge: bool = False
     pack_due_days: int = Field(default=7, ge=0, le=365)
-    renewal_batch_size: int = Field(default=50, ge=1, le=1_000)
-    renewal_pause_seconds: float = Field(default=0.005, ge=0, le=1)
+    renewal_batch_size: int = Field(default=25, ge=1, le=1_000)
+    renewal_pause_ratio: float = Field(default=1, ge=0, le=100)
     subscriptions_watch_seconds: float = Field(default=1, gt=0, le=3_600)
