@@ -36,8 +36,11 @@ async def test_a_pack_credits_the_wallet_at_once_and_asks_for_its_price(world: W
     pending = await agency.http.post(f"{client.path}/packs/{pack['id']}/apply", json={"payment_status": "pending"})
     assert (pending.json()["status"], pending.json()["subscription_id"]) == ("pending", None)
     assert (await client.read("usage"))["wallet"]["seconds"] == 6_000
-    news = (await world.events(client.id, "balance_changed"))[-1]
-    assert news["minute_pools"]["wallet_seconds"] == 6_000
+
+    async def newest_news() -> dict[str, object]:
+        return (await world.events(client.id, "balance_changed"))[-1]["minute_pools"] or {}
+
+    await eventually(newest_news, lambda pools: pools.get("wallet_seconds") == 6_000)
 
 
 async def test_the_same_idempotency_key_applies_a_pack_once(agency: Agency) -> None:
