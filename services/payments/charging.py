@@ -7,6 +7,7 @@ attempt and sends it again with the same key, which replays the provider's answe
 from datetime import datetime, timedelta
 
 import structlog
+from prometheus_client import Counter
 
 from services.payments import brake
 from services.payments.alerts import alert
@@ -26,6 +27,10 @@ PATIENCE = timedelta(hours=24)
 RECHECK = timedelta(seconds=15)
 RECHECK_MAX = timedelta(hours=1)
 CLOCK_GRACE = timedelta(minutes=10)
+
+CHARGES = Counter(
+    "ringfence_charges_sent", "Charges sent to the provider, by why and by how they then stood", ["kind", "state"]
+)
 
 log = structlog.get_logger(__name__)
 
@@ -80,7 +85,9 @@ async def drive(context: Context, attempt_id: str) -> Attempt:
     outcome = await _ask(context, leased)
     reach("charge_sent")
     await _settle(context, leased, outcome)
-    return await find_attempt(context.pool, attempt_id)
+    driven = await find_attempt(context.pool, attempt_id)
+    CHARGES.labels(driven.kind, driven.state).inc()
+    return driven
 
 
 async def _lease(context: Context, attempt_id: str) -> Attempt | None:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import APIRouter
 
-from services.payments import api_billing, api_refunds, api_stripe, api_wallet
+from services.payments import api_billing, api_pages, api_refunds, api_stripe, api_wallet
 from services.payments.context import Context
 from services.payments.hears import QUEUES, consumers
 from services.payments.inbox import InboxWorker, pull
@@ -75,6 +75,7 @@ def _router(context: Context, inbox: InboxWorker) -> APIRouter:
     router.include_router(api_billing.build_router(context))
     router.include_router(api_wallet.build_router(context))
     router.include_router(api_refunds.build_router(context))
+    router.include_router(api_pages.build_router(context))
     router.include_router(api_stripe.build_router(context, inbox))
     return router
 

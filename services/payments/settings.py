@@ -38,6 +38,7 @@ class PaymentsSettings(ServiceSettings):
     provider_timeout_seconds: float = Field(default=20, gt=0)
     provider_network_retries: int = Field(default=1, ge=0, le=5)
     topup_wait_seconds: float = Field(default=30, gt=0)
+    adopted_wait_seconds: float = Field(default=15, gt=0)
     sweep_seconds: float = Field(default=15, gt=0)
     event_pull_seconds: float = Field(default=600, gt=0)
     declined_topups_per_hour_max: int = Field(default=30, ge=1)

@@ -45,7 +45,6 @@ KEY_LIFE = timedelta(hours=24)
 ADOPT_UNCLEAR = timedelta(hours=24)
 ADOPT_SUCCEEDED = timedelta(minutes=15)
 POLL_SECONDS = 0.05
-POLLED_SECONDS_MAX = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +224,7 @@ async def _require_patience(context: Context, connection: Connection, account_id
 
 async def _wait_for(context: Context, attempt: Attempt) -> Attempt:
     """Another request is driving it: wait for its end instead of sending beside it."""
-    for _ in range(int(POLLED_SECONDS_MAX / POLL_SECONDS)):
+    for _ in range(int(context.settings.adopted_wait_seconds / POLL_SECONDS)):
         if attempt.state not in (State.CREATED, State.SUBMITTING):
             return attempt
         await asyncio.sleep(POLL_SECONDS)

@@ -30,7 +30,8 @@ from shared.messaging.topology import TICKS
 from shared.postgres.audit import audit_books
 from shared.runtime import Hosted, host
 from shared.settings import Settings
-from tests.conftest import PLATFORM_KEY, _fresh_database, empty_queues
+from tests.conftest import PLATFORM_KEY, empty_queues
+from tests.services.payments.light import own_database
 
 WAIT_SECONDS = 10.0
 
@@ -174,30 +175,26 @@ async def town(
     servers: Servers, template_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Platform]:
     """One system for all tests of a module; at its end charges = credits, both ways, and the books are right."""
-    name = f"ringfence_payments_{next(_numbers)}"
-    url = await _fresh_database(servers.postgres_url, name, template="ringfence_template")
-    settings = Settings(
-        postgres_url=url,
-        amqp_url=servers.amqp_urls["operator"],
-        http_port=0,
-        test_clock=True,
-        platform_key=PLATFORM_KEY,
-        rate_limit_per_second=0,
-    )
-    await empty_queues(settings.amqp_url)
-    chosen = (LEDGER, GATEKEEPER, PAYMENTS)
-    async with (
-        payment_provider(tmp_path_factory.mktemp("stripe"), chosen, settings) as provider,
-        host(chosen, provider.settings) as hosted,
-    ):
-        hold_of_clock(provider, hosted.host.clock)
-        async with running_platform(hosted, url) as running:
-            yield running
-            await settle(running)
-            await prove_books(running, url)
-    admin = await asyncpg.connect(servers.postgres_url)
-    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await admin.close()
+    async with own_database(servers, f"ringfence_payments_{next(_numbers)}") as url:
+        settings = Settings(
+            postgres_url=url,
+            amqp_url=servers.amqp_urls["operator"],
+            http_port=0,
+            test_clock=True,
+            platform_key=PLATFORM_KEY,
+            rate_limit_per_second=0,
+        )
+        await empty_queues(settings.amqp_url)
+        chosen = (LEDGER, GATEKEEPER, PAYMENTS)
+        async with (
+            payment_provider(tmp_path_factory.mktemp("stripe"), chosen, settings) as provider,
+            host(chosen, provider.settings) as hosted,
+        ):
+            hold_of_clock(provider, hosted.host.clock)
+            async with running_platform(hosted, url) as running:
+                yield running
+                await settle(running)
+                await prove_books(running, url)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ For tests that crash it, hundreds of times or in a process of its own. Nothing i
 ledger's, the stand-in is the stand-in; only the broker has nothing to do.
 """
 
+import asyncio
 import os
 import socket
 import uuid
@@ -17,6 +18,7 @@ from typing import Any
 import asyncpg
 import uvicorn
 
+from deploy.local.servers import Servers
 from deploy.local.stripe_standin import running_standin
 from deploy.local.stripe_standin.control_client import Sim
 from deploy.local.stripe_standin.server import listen, serving
@@ -38,6 +40,7 @@ from shared.postgres.pool import open_pool
 from shared.runtime import _access, _pool
 from shared.service import Host, Running
 from shared.settings import Settings
+from tests.conftest import _fresh_database
 
 UNUSED_BROKER = "amqp://nobody:nothing@127.0.0.1:1/none"
 
@@ -136,6 +139,22 @@ class Light:
     async def consider(self, account_id: str) -> None:
         await consider_many(self.context, [account_id])
         await self.context.finish()
+
+
+@asynccontextmanager
+async def own_database(servers: Servers, name: str) -> AsyncIterator[str]:
+    """A migrated database; the template must be there (fixture template_url)."""
+    yield await _fresh_database(servers.postgres_url, name, template="ringfence_template")
+    admin = await asyncpg.connect(servers.postgres_url)
+    try:
+        for _ in range(50):
+            try:
+                await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+                return
+            except asyncpg.InsufficientPrivilegeError:
+                await asyncio.sleep(0.1)  # the server's own vacuum is in it, which only a superuser may end
+    finally:
+        await admin.close()
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import pytest
 
 from deploy.local.servers import Servers
@@ -12,22 +11,19 @@ from services.commands.audit_payments import compare_with_provider
 from services.payments.invariants import audit_charges, findings
 from services.payments.topups import TopUp, top_up
 from shared.postgres.audit import audit_books
-from tests.conftest import _fresh_database
-from tests.services.payments.light import Light, light_system
+from tests.services.payments.light import Light, light_system, own_database
 
 
 @pytest.fixture
 async def light(servers: Servers, template_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Light]:
-    name = "ringfence_payments_audit"
-    url = await _fresh_database(servers.postgres_url, name, template="ringfence_template")
-    async with light_system(url, tmp_path_factory.mktemp("stripe")) as running:
+    async with (
+        own_database(servers, "ringfence_payments_audit") as url,
+        light_system(url, tmp_path_factory.mktemp("stripe")) as running,
+    ):
         await running.open_account("a")
         await running.save_card("a")
         await running.sim.webhook_fault("drop")
         yield running
-    admin = await asyncpg.connect(servers.postgres_url)
-    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await admin.close()
 
 
 async def found(light: Light) -> set[tuple[str, str]]:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-import asyncpg
 import pytest
 
 from deploy.local.servers import Servers
@@ -11,19 +10,16 @@ from services.payments import brake
 from services.payments.recharging import consider_many
 from services.payments.topups import TopUp, top_up
 from shared.http_errors import ApiError
-from tests.conftest import _fresh_database
-from tests.services.payments.light import Light, light_system
+from tests.services.payments.light import Light, light_system, own_database
 
 
 @pytest.fixture
 async def light(servers: Servers, template_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Light]:
-    name = "ringfence_payments_brake"
-    url = await _fresh_database(servers.postgres_url, name, template="ringfence_template")
-    async with light_system(url, tmp_path_factory.mktemp("stripe")) as running:
+    async with (
+        own_database(servers, "ringfence_payments_brake") as url,
+        light_system(url, tmp_path_factory.mktemp("stripe")) as running,
+    ):
         yield running
-    admin = await asyncpg.connect(servers.postgres_url)
-    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await admin.close()
 
 
 async def open_many(light: Light, count: int) -> list[str]:

@@ -61,6 +61,18 @@ async def test_a_hosted_page_saves_a_card_and_makes_it_the_default(platform: Pla
     assert (await customer.http.post("/v1/billing/setup-checkout")).status_code == 201
 
 
+async def test_the_notice_leads_to_a_fresh_hosted_page(platform: Platform, customer: Customer) -> None:
+    """§5: "`/billing/setup-checkout` (303 to a fresh Stripe-hosted Setup Checkout)"."""
+    first = await customer.http.get("/billing/setup-checkout")
+    second = await customer.http.get("/billing/setup-checkout")
+    assert (first.status_code, second.status_code) == (303, 303)
+    assert "/c/pay/cs_test_" in first.headers["location"]
+    assert first.headers["location"] != second.headers["location"]
+    async with httpx.AsyncClient(base_url=platform.hosted.url, trust_env=False) as nobody:
+        away = await nobody.get("/billing/setup-checkout")
+        assert (away.status_code, away.headers["location"]) == (303, "/billing")
+
+
 async def test_deleting_the_default_turns_auto_reload_off(platform: Platform, customer: Customer) -> None:
     """§5: "`DELETE …/{id}` → 204 (deleting the default turns auto-reload off)"."""
     card = await customer.save_card()

@@ -10,10 +10,10 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-import asyncpg
 import pytest
 
 from deploy.local.servers import Servers
+from deploy.local.stripe_standin.embedding import SECRET_KEY
 from services.payments.charging import drive
 from services.payments.refunds import room_for
 from services.payments.store import SQL, Attempt
@@ -22,8 +22,7 @@ from services.payments.topups import TopUp, top_up
 from shared.crash_points import EXIT_STATUS, VARIABLE
 from shared.http_errors import ApiError
 from shared.ids import new_id
-from tests.conftest import _fresh_database
-from tests.services.payments.light import Light, light_system
+from tests.services.payments.light import Light, light_system, own_database
 
 CHARGE_POINTS = (
     "charge_created",
@@ -37,13 +36,11 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 async def light(servers: Servers, template_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Light]:
-    name = "ringfence_payments_crashes"
-    url = await _fresh_database(servers.postgres_url, name, template="ringfence_template")
-    async with light_system(url, tmp_path_factory.mktemp("stripe")) as running:
+    async with (
+        own_database(servers, "ringfence_payments_crashes") as url,
+        light_system(url, tmp_path_factory.mktemp("stripe")) as running,
+    ):
         yield running
-    admin = await asyncpg.connect(servers.postgres_url)
-    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await admin.close()
 
 
 @pytest.fixture
@@ -117,6 +114,18 @@ async def test_a_crash_while_an_event_is_worked_off_has_one_effect(light: Light,
     await crash(light, "events", account, point, exits=0 if point == "event_stored" else EXIT_STATUS)
     await light.recover()
     assert await light.balance(account) == 2_000
+
+
+async def test_a_crash_while_a_refund_of_the_dashboard_is_mirrored_loses_nothing(light: Light, account: str) -> None:
+    """The inbox row is marked after the effect: nothing but the inbox remembers this refund."""
+    request = TopUp(account, "POST /v1/billing/top-up", 2_000, None, "key")
+    paid = await top_up(light.context, request, is_gone=_here)
+    await light.recover()
+    form = {"payment_intent": paid.body["payment_intent_id"], "amount": 900}
+    await light.sim._http.post("/v1/refunds", data=form, headers={"Authorization": f"Bearer {SECRET_KEY}"})
+    await crash(light, "events", account, "refund_crediting")
+    await light.recover()
+    assert await light.balance(account) == 1_100
 
 
 @pytest.mark.parametrize("point", ["refund_created", "refund_sent", "refund_crediting"])

@@ -124,6 +124,24 @@ async def test_a_dispute_takes_the_money_and_a_won_one_brings_it_back(platform: 
     assert len(await platform.events("charge_disputed")) == 1
 
 
+async def test_a_new_card_does_not_pay_what_a_dispute_took(platform: Platform, customer: Customer) -> None:
+    """§5: "never what a dispute took"; and the card's reinstatement holds until the balance falls further."""
+    await platform.http.patch(f"/v1/accounts/{customer.account_id}", json={"settle_negative": True})
+    await platform.spend(customer.account_id, 1_800)
+    intent = (await platform.intents())[-1]["id"]
+    await platform.sim.dispute(payment_intent=intent)
+    await eventually(lambda: _balance_is(customer, -1_800))
+    await eventually(lambda: _status_is(platform, "suspended"))
+    await customer.save_card("amex")
+    await platform.tick("recharge")
+    await asyncio.sleep(0.5)
+    assert await customer.balance() == -1_800
+    assert (await platform.account())["status"] == "active"
+    await platform.spend(customer.account_id, 130)
+    await eventually(lambda: _balance_is(customer, -1_800))
+    assert [charge["amount"] for charge in await platform.charges("succeeded")] == [2_000, 130]
+
+
 async def test_an_inquiry_takes_nothing_until_it_becomes_a_dispute(platform: Platform, customer: Customer) -> None:
     intent = (await platform.intents())[-1]["id"]
     inquiry = await platform.sim.dispute(payment_intent=intent, inquiry=True)
@@ -158,6 +176,10 @@ async def _stripe(platform: Platform, path: str, **form: Any) -> None:
 
 async def _balance_is(customer: Customer, cents: int) -> bool:
     return await customer.balance() == cents
+
+
+async def _status_is(platform: Platform, status: str) -> bool:
+    return bool((await platform.account())["status"] == status)
 
 
 async def _disputed(platform: Platform) -> bool:

@@ -9,11 +9,14 @@ import os
 import random
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
-import asyncpg
+import httpx
 import pytest
 
 from deploy.local.servers import Servers
+from deploy.local.stripe_standin.control_client import ControlRefused
+from deploy.local.stripe_standin.embedding import SECRET_KEY
 from services.payments.domain.recharging import cap_month
 from services.payments.inbox import pull, work_off
 from services.payments.provider import NotAtProvider, ProviderUnavailable
@@ -21,8 +24,7 @@ from services.payments.sweep import sweep
 from services.payments.topups import TopUp, top_up
 from shared.crash_points import Crashed, arm
 from shared.http_errors import ApiError
-from tests.conftest import _fresh_database
-from tests.services.payments.light import Light, light_system
+from tests.services.payments.light import Light, light_system, own_database
 
 SEEDS = int(os.environ.get("RINGFENCE_SOAK_SEEDS", "20"))
 STEPS = int(os.environ.get("RINGFENCE_SOAK_STEPS", "200"))
@@ -41,18 +43,18 @@ CAP_CENTS = 20_000
 _numbers = itertools.count(1)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def light(servers: Servers, template_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Light]:
-    # Stripe's client would wait half a second before its own retry; the storm has none to wait for.
-    os.environ["RINGFENCE_PROVIDER_NETWORK_RETRIES"] = "0"
-    name = "ringfence_payments_soak"
-    url = await _fresh_database(servers.postgres_url, name, template="ringfence_template")
-    async with light_system(url, tmp_path_factory.mktemp("stripe")) as running:
+    # Nobody comes back in a storm: neither Stripe's client nor a second request waits for it.
+    impatient = {"RINGFENCE_PROVIDER_NETWORK_RETRIES": "0", "RINGFENCE_ADOPTED_WAIT_SECONDS": "0.1"}
+    os.environ.update(impatient)
+    async with (
+        own_database(servers, "ringfence_payments_soak") as url,
+        light_system(url, tmp_path_factory.mktemp("stripe")) as running,
+    ):
         yield running
-    del os.environ["RINGFENCE_PROVIDER_NETWORK_RETRIES"]
-    admin = await asyncpg.connect(servers.postgres_url)
-    await admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    await admin.close()
+    for variable in impatient:
+        del os.environ[variable]
 
 
 class Soak:
@@ -73,21 +75,22 @@ class Soak:
         await self.light.reload(self.accounts[0], 1_000, 2_500, CAP_CENTS)
 
     async def step(self) -> None:
-        chosen = self.random.choices(
-            (
-                self.spend,
-                self.top_up,
-                self.consider,
-                self.fault,
-                self.chaos,
-                self.crash,
-                self.time,
-                self.jobs,
-                self.card,
-            ),
-            weights=(30, 12, 20, 10, 5, 8, 6, 8, 3),
-        )[0]
-        with suppress(Crashed, ApiError, ProviderUnavailable, NotAtProvider):
+        actions = {
+            self.spend: 30,
+            self.top_up: 12,
+            self.consider: 20,
+            self.fault: 10,
+            self.chaos: 5,
+            self.crash: 8,
+            self.time: 6,
+            self.jobs: 8,
+            self.card: 3,
+            self.authenticate: 4,
+            self.give_back: 3,
+            self.dispute: 2,
+        }
+        chosen = self.random.choices(list(actions), weights=list(actions.values()))[0]
+        with suppress(Crashed, ApiError, ProviderUnavailable, NotAtProvider, ControlRefused):
             await chosen()
         await self.bury()
 
@@ -164,6 +167,42 @@ class Soak:
         query = "SELECT default_card_id FROM payments.profiles WHERE account_id = $1"
         card = await self.light.admin.fetchval(query, account)
         await self.light.sim.set_card(card, self.random.choice(CARDS))
+
+    async def authenticate(self) -> None:
+        intent = await self._intent("requires_action")
+        if intent is not None:
+            await self.light.sim.authenticate(intent, self.random.choice(("complete", "complete", "fail")))
+
+    async def give_back(self) -> None:
+        """A refund made in the dashboard; one in four fails later."""
+        intent = await self._intent("succeeded")
+        if intent is None:
+            return
+        form = {"payment_intent": intent, "amount": self.random.randint(1, 200)}
+        made = await self._stripe("/v1/refunds", form)
+        if made is not None and self.random.random() < 0.25:
+            await self.light.sim.fail_refund(made["id"])
+
+    async def dispute(self) -> None:
+        intent = await self._intent("succeeded")
+        if intent is None:
+            return
+        with suppress(ControlRefused):
+            opened = await self.light.sim.dispute(payment_intent=intent, inquiry=self.random.random() < 0.3)
+            if self.random.random() < 0.7:
+                await self.light.sim.close_dispute(opened["id"], self.random.choice(("won", "lost")))
+
+    async def _intent(self, status: str) -> str | None:
+        query = "SELECT payment_id FROM payments.attempts WHERE account_id = ANY ($1) AND provider_status = $2"
+        rows = await self.light.admin.fetch(f"{query} ORDER BY payment_id", self.accounts, status)
+        return self.random.choice(rows)["payment_id"] if rows else None
+
+    async def _stripe(self, path: str, form: dict[str, Any]) -> dict[str, Any] | None:
+        headers = {"Authorization": f"Bearer {SECRET_KEY}"}
+        with suppress(httpx.HTTPError):
+            done = await self.light.sim._http.post(path, data=form, headers=headers)
+            return done.json() if done.status_code == 200 else None
+        return None
 
     async def prove(self) -> None:
         arm("")
