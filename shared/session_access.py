@@ -4,7 +4,6 @@ A cookie is never a key: it reads its own account's routes, and with the page's 
 A request that may pass goes on as its account's own, with an Authorization that only this process can make.
 """
 
-import hmac
 import re
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -91,8 +90,7 @@ def _refuse_what_a_session_may_not(scope: dict[str, Any], session: Session) -> N
         return
     if not _may_change(method, path, session):
         raise forbidden()
-    token = header(scope, CSRF_HEADER) or ""
-    if not hmac.compare_digest(token.encode("latin-1", "replace"), session.csrf_token.encode()):
+    if not session.is_page_token(header(scope, CSRF_HEADER) or ""):
         raise ApiError(403, "forbidden", "The page's token is missing or not valid; load the page again.")
 
 

@@ -1,5 +1,6 @@
 """Who is signed in: cookies to sessions. The portal makes and ends them; every service may ask."""
 
+import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +25,10 @@ class Session:
     parent_id: str | None
     csrf_token: str
     expires_at: datetime
+
+    def is_page_token(self, text: str) -> bool:
+        """Whether it is the token that this session's pages carry."""
+        return hmac.compare_digest(text.encode("utf-8", "surrogatepass"), self.csrf_token.encode())
 
 
 FindSession = Callable[[bytes], Awaitable[Session | None]]

@@ -1,17 +1,14 @@
-"""Style and scripts, each under the hash of its content: kept by browsers for ever, never stale."""
+"""`/assets/…`: style and scripts of the pages."""
 
-import hashlib
 from pathlib import Path
 
 from fastapi import APIRouter, Response
 
+from services.portal.asset_files import FILES, TYPES, VERSION
 from services.portal.context import PortalContext
 from shared.http_errors import not_found
 
-FOLDER = Path(__file__).parent / "assets"
-TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-FILES = {path.name: path.read_bytes() for path in sorted(FOLDER.iterdir()) if path.suffix in TYPES}
-VERSION = hashlib.sha256(b"".join(FILES.values())).hexdigest()[:12]
+FOR_EVER = "public, max-age=31536000, immutable"
 
 
 def build_router(_: PortalContext) -> APIRouter:
@@ -21,7 +18,7 @@ def build_router(_: PortalContext) -> APIRouter:
     async def asset(version: str, name: str) -> Response:
         if version != VERSION or name not in FILES:
             raise not_found("file")
-        headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+        headers = {"Cache-Control": FOR_EVER, "X-Content-Type-Options": "nosniff"}
         return Response(FILES[name], media_type=TYPES[Path(name).suffix], headers=headers)
 
     return router

@@ -14,6 +14,10 @@ from shared.http_app import OrjsonResponse
 from shared.http_errors import forbidden
 from shared.sessions import COOKIE
 
+OVER = (
+    "This sign-in link can’t be used any more",
+    "A link works once, and only for a few minutes. Go back to where you found it and open a fresh one.",
+)
 HOMES = {"ops": "/ops", "agency": "/agency", "account": "/billing"}
 
 
@@ -68,7 +72,7 @@ def build_router(context: PortalContext) -> APIRouter:
             context.pool, token, session_seconds=context.settings.session_seconds, now=context.host.clock.now()
         )
         if entered is None:
-            return context.pages.show(request, "link_is_over.html", status=410)
+            return context.pages.show(request, "message.html", status=410, heading=OVER[0], text=OVER[1])
         answer = RedirectResponse(HOMES[await _home_kind(context, entered)], status_code=303)
         answer.set_cookie(
             COOKIE,

@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from services.portal import words
+from services.portal.asset_files import asset_path
 
 FOLDER = Path(__file__).parent
 SELF = "'self'"
@@ -26,6 +27,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters.update(words.FILTERS)
+        self._templates.globals.update(words.GLOBALS, asset=asset_path)
 
     def show(
         self, request: Request, template: str, *, status: int = 200, with_cards: bool = False, **values: Any

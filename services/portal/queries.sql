@@ -27,3 +27,12 @@ SELECT seq, data::text AS data FROM ledger.present_balance_v1($1);
 -- name: events_after
 SELECT account_id, seq, id, type, data::text AS data, created_at FROM ledger.events_v1
 WHERE account_id = $1 AND seq > $2 AND created_at >= $3 ORDER BY seq LIMIT $4;
+
+-- name: title
+SELECT name, agency_name FROM ledger.account_titles_v1 WHERE account_id = $1;
+
+-- name: moved_by_day
+SELECT day, reason, micros FROM ledger.moved_by_day_v1($1, $2);
+
+-- name: present_status
+SELECT data ->> 'status' AS status FROM ledger.present_balance_v1($1);

@@ -28,7 +28,7 @@ async def start(host: Host) -> AsyncIterator[Running]:
     async with host.open_pool("portal") as pool:
         settings = PortalSettings()
         streams = Streams(pool, host.clock, settings)
-        context = PortalContext(host, pool, settings, streams, Pages())
+        context = PortalContext(host, pool, settings, streams, Pages(settings.card_origins))
 
         def heard(message: Incoming) -> None:
             account_id = account_of_message(message.body)

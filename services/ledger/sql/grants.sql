@@ -41,5 +41,5 @@ TO :"subscriptions";
 GRANT SELECT ON ledger.clients_v1, ledger.agencies_v1, ledger.plan_usage_v1 TO :"subscriptions", :"portal";
 
 -- The portal's doors.
-GRANT EXECUTE ON FUNCTION ledger.present_balance_v1 TO :"portal";
-GRANT SELECT ON ledger.events_v1 TO :"portal";
+GRANT EXECUTE ON FUNCTION ledger.present_balance_v1, ledger.moved_by_day_v1 TO :"portal";
+GRANT SELECT ON ledger.events_v1, ledger.account_titles_v1, ledger.holds_v1 TO :"portal";

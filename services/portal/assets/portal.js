@@ -1,0 +1,175 @@
+"use strict";
+// What the pages can't say in HTML: the live balance, adding funds, the low-balance notice, small conveniences.
+(() => {
+  const body = document.body;
+  const one = (selector, from = document) => from.querySelector(selector);
+  const all = (selector, from = document) => [...from.querySelectorAll(selector)];
+  const token = () => one('meta[name="csrf-token"]')?.content ?? "";
+  const dollars = (cents) => {
+    const text = (Math.abs(cents) / 100).toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+    return `${cents < 0 ? "\u2212" : ""}$${text}`;
+  };
+  const centsOf = (text) => {
+    const plain = text.trim().replace(/^\$/, "").replaceAll(",", "");
+    return /^\d{1,9}(\.\d{0,2})?$/.test(plain) ? Math.round(Number(plain) * 100) : null;
+  };
+
+  // The balance, as soon as the books say so. Stale news (a lower version) is passed over.
+  let version = 0;
+  body.addEventListener("htmx:sseBeforeMessage", (event) => {
+    if (!event.target.matches("[data-live]")) return;
+    event.preventDefault();
+    const news = JSON.parse(event.detail.data).data;
+    if (news.version < version) return;
+    version = news.version;
+    for (const shown of all("[data-balance]")) {
+      shown.textContent = dollars(news.balance_cents);
+      if (shown.hasAttribute("data-tone")) shown.dataset.tone = news.balance_cents < 0 ? "bad" : "";
+    }
+    for (const shown of all("[data-available]")) shown.textContent = dollars(news.available_cents);
+  });
+
+  // Adding funds: our API charges; where the bank wants to ask, the provider's script shows its question.
+  let attempt = null;
+  const attemptKey = (body) => {
+    if (attempt?.body !== body) {
+      const bytes = crypto.getRandomValues(new Uint8Array(16));
+      attempt = { body, key: [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("") };
+    }
+    return attempt.key;
+  };
+
+  function loadCardScript() {
+    if (window.Stripe) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = body.dataset.cardScript;
+      script.onload = resolve;
+      script.onerror = () => reject(new Error("Your bank’s question can’t be shown now. Please try again."));
+      document.head.append(script);
+    });
+  }
+
+  async function askBank(secret, card, isConfirmed) {
+    await loadCardScript();
+    const provider = window.Stripe(body.dataset.cardKey);
+    const result = isConfirmed
+      ? await provider.handleNextAction({ clientSecret: secret })
+      : await provider.confirmCardPayment(secret, { payment_method: card });
+    if (result.error) throw new Error(result.error.message || "Your bank did not confirm the payment.");
+  }
+
+  async function charge(cents, card) {
+    const sent = JSON.stringify({ amount_cents: cents, payment_method_id: card });
+    const answer = await fetch("/v1/billing/top-up", {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-csrf-token": token(), "idempotency-key": attemptKey(sent) },
+      body: sent,
+    });
+    const told = await answer.json();
+    if (answer.status < 500) attempt = null;
+    if (answer.ok && told.status === "succeeded") return "paid";
+    const secret = answer.ok ? told.client_secret : told.error.client_secret;
+    if (told.status === "requires_action" || told.error?.code === "authentication_required") {
+      await askBank(secret, card, answer.ok);
+      return "confirmed";
+    }
+    if (answer.ok) return "processing";
+    throw new Error(told.error.message);
+  }
+
+  const TOLD = {
+    paid: (cents) => `${dollars(cents)} added. Thank you.`,
+    confirmed: (cents) => `Confirmed. ${dollars(cents)} will be there in a moment.`,
+    processing: (cents) => `Your bank is working on it. ${dollars(cents)} will be added as soon as it is done.`,
+  };
+
+  async function topUp(form) {
+    const said = one(".say", form);
+    const say = (text, tone) => { said.textContent = text; said.dataset.tone = tone; };
+    const typed = form.elements.amount.value;
+    const cents = typed.trim() ? centsOf(typed) : Number(form.elements.quick.value) * 100;
+    const least = Number(form.dataset.minimum), most = Number(form.dataset.maximum);
+    if (cents === null || cents < least || cents > most) {
+      say(`Enter an amount from ${dollars(least)} to ${dollars(most)}.`, "bad");
+      form.elements.amount.focus();
+      return;
+    }
+    const button = one("button.primary", form);
+    button.disabled = true;
+    say("One moment …", "");
+    try {
+      say(TOLD[await charge(cents, form.elements.card.value)](cents), "good");
+      form.elements.amount.value = "";
+    } catch (error) {
+      say(error instanceof TypeError ? "We can’t be reached. Please try again; you won’t be charged twice." : error.message, "bad");
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  // Auto-recharge in words, while it is typed.
+  function reword(form) {
+    const amounts = ["minimum", "amount", "limit"].map((name) => centsOf(form.elements[name].value));
+    const [minimum, amount, limit] = amounts;
+    if (minimum === null || amount === null) return;
+    const least = limit === null ? "" : `, at most ${dollars(limit)} in a calendar month`;
+    one("[data-sentence]", form).textContent =
+      `When your balance falls below ${dollars(minimum)}, we charge your default card ${dollars(amount)}${least}.`;
+    one("[data-buffer]", form).hidden = minimum >= Number(form.dataset.minute);
+  }
+
+  // The notice: once per browser session.
+  const SHOWN = "ringfence-notice-shown";
+  function showNotice() {
+    const dialog = one("dialog[data-notice]");
+    if (!dialog || dialog.open || sessionStorage.getItem(SHOWN)) return;
+    sessionStorage.setItem(SHOWN, "yes");
+    dialog.showModal();
+  }
+
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-top-up]")) return;
+    event.preventDefault();
+    topUp(event.target);
+  });
+  document.addEventListener("input", (event) => {
+    const form = event.target.closest("form[data-words]");
+    if (form) reword(form);
+    if (event.target.id === "amount" && event.target.value) for (const radio of all("[name=quick]")) radio.checked = false;
+    if (event.target.name === "quick") one("#amount").value = "";
+  });
+  document.addEventListener("click", (event) => {
+    const fill = event.target.closest("[data-fill]");
+    if (fill) {
+      const field = document.getElementById(fill.dataset.fill);
+      field.value = fill.dataset.value;
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    event.target.closest("[data-close]")?.closest("dialog").close();
+    const opener = event.target.closest("[data-opens]");
+    if (opener) document.getElementById(opener.dataset.opens).showModal();
+    for (const menu of all("details[data-menu][open]"))
+      if (!menu.contains(event.target) || event.target.closest("a")) menu.open = false;
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of all("details[data-menu][open]")) {
+      menu.open = false;
+      one("summary", menu).focus();
+    }
+    document.activeElement?.closest(".tip")?.setAttribute("data-dismissed", "");
+  });
+  document.addEventListener("focusout", (event) => event.target.closest?.(".tip")?.removeAttribute("data-dismissed"));
+  body.addEventListener("htmx:afterSettle", showNotice);
+  body.addEventListener("htmx:responseError", (event) => {
+    one("#said").textContent = event.detail.xhr.status === 401 ? "Please sign in again." : "That did not work. Please try again.";
+  });
+  // Live sections must not be swapped away under somebody's hands.
+  body.addEventListener("htmx:beforeRequest", (event) => {
+    const section = event.detail.elt;
+    if (!section.matches('[hx-trigger*="sse:"]')) return;
+    if (section.contains(document.activeElement) || one("details[open], dialog[open]", section)) event.preventDefault();
+  });
+  showNotice();
+})();

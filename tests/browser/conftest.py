@@ -1,0 +1,174 @@
+"""One running system and one Chromium for the whole suite; each test has accounts and a browser profile of its own."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from deploy.local.servers import Servers
+from services.commands.payment_provider import hold_of_clock, payment_provider
+from services.everything import SERVICES
+from shared.runtime import Hosted, host
+from shared.settings import Settings
+from tests.conftest import PLATFORM_KEY, _fresh_database
+
+ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / ".ringfence" / "tools"
+SCREENSHOTS = ROOT / ".ringfence" / "screenshots"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+WIDE, PHONE = {"width": 1200, "height": 900}, {"width": 390, "height": 844}
+
+_numbers = count(1)
+
+
+@dataclass
+class System:
+    """The running system and its platform."""
+
+    hosted: Hosted
+    platform: httpx.AsyncClient
+    stack: AsyncExitStack = field(repr=False)
+
+    async def post(self, path: str, body: Any = None, *, key: str | None = None, method: str = "POST") -> Any:
+        headers = {"Authorization": f"Bearer {key}"} if key else None
+        answer = await self.platform.request(method, path, json=body, headers=headers)
+        assert answer.status_code < 300, (method, path, answer.text)
+        return answer.json() if answer.content else None
+
+    async def account(self, **fields: Any) -> dict[str, Any]:
+        body = {"id": f"customer-{next(_numbers)}", "name": "Blue Door Dental", **fields}
+        account: dict[str, Any] = await self.post("/v1/accounts", body)
+        return account
+
+    async def call(self, account_id: str, seconds: int = 150, **fields: Any) -> None:
+        """A call that ended just now."""
+        number = next(_numbers)
+        now = self.hosted.host.clock.now()
+        ended = {
+            "account_id": account_id,
+            "call_id": f"call-{number}",
+            "direction": "outbound",
+            "from": "+15550001111",
+            "to": "+15550002222",
+            "status": "completed",
+            "started_at": now.timestamp() - seconds - 5,
+            "answered_at": now.timestamp() - seconds,
+            "ended_at": now.timestamp(),
+            "duration_seconds": seconds,
+            **fields,
+        }
+        await self.usage("call.ended", ended)
+
+    async def usage(self, type: str, data: dict[str, Any], **fields: Any) -> None:
+        event = {"specversion": "1.0", "id": f"event-{next(_numbers)}", "source": "test", "type": type, "data": data}
+        await self.post("/v1/usage", {**event, **fields})
+
+    async def save_card(self, account: dict[str, Any], card: str = "pm_card_visa") -> None:
+        body = {"payment_method_id": card}
+        await self.post("/v1/billing/default-payment-method", body, key=account["api_key"])
+
+    async def balance_is(self, account: dict[str, Any], cents: int) -> None:
+        """Wait until the books say so."""
+        headers = {"Authorization": f"Bearer {account['api_key']}"}
+        for _ in range(150):
+            if (await self.platform.get("/v1/billing", headers=headers)).json()["balance_cents"] == cents:
+                return
+            await asyncio.sleep(0.1)
+        raise TimeoutError
+
+
+@pytest.fixture(scope="session")
+async def system(
+    servers: Servers, template_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[System]:
+    url = await _fresh_database(servers.postgres_url, "ringfence_browser", template="ringfence_template")
+    settings = Settings(
+        postgres_url=url,
+        amqp_url=servers.amqp_urls["operator"],
+        http_port=0,
+        test_clock=True,
+        platform_key=PLATFORM_KEY,
+        rate_limit_per_second=0,
+    )
+    async with AsyncExitStack() as stack:
+        folder = tmp_path_factory.mktemp("standin")
+        provider = await stack.enter_async_context(payment_provider(folder, SERVICES, settings))
+        hosted = await stack.enter_async_context(host(SERVICES, provider.settings))
+        hold_of_clock(provider, hosted.host.clock)
+        headers = {"Authorization": f"Bearer {PLATFORM_KEY}"}
+        platform = await stack.enter_async_context(httpx.AsyncClient(base_url=hosted.url, headers=headers, timeout=30))
+        yield System(hosted, platform, stack)
+
+
+@pytest.fixture(scope="session")
+async def chromium() -> AsyncIterator[Browser]:
+    path = os.environ.get("RINGFENCE_CHROMIUM") or await asyncio.to_thread(_ensure_chromium)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, headless=True, args=list(FLAGS))
+        yield browser
+        await browser.close()
+
+
+def _ensure_chromium() -> str:
+    done = subprocess.run([ROOT / "deploy/local/chromium.sh"], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+SignIn = Callable[..., Awaitable[Page]]
+
+
+@pytest.fixture
+async def sign_in(system: System, chromium: Browser) -> AsyncIterator[SignIn]:
+    """`await sign_in(account_id)` opens the page of an account in a fresh profile; without one, the operators'."""
+    async with AsyncExitStack() as stack:
+        broken: list[str] = []
+
+        async def open_page(account_id: str | None = None, **options: Any) -> Page:
+            context = await chromium.new_context(**{"viewport": WIDE, **options})
+            stack.push_async_callback(context.close)
+            page = await context.new_page()
+            page.set_default_timeout(10_000)
+            page.on("pageerror", lambda error: broken.append(str(error)))
+            page.on(
+                "console",
+                lambda message: broken.append(message.text) if "Content Security Policy" in message.text else None,
+            )
+            path = f"/v1/accounts/{account_id}/portal-sessions" if account_id else "/v1/ops-sessions"
+            link = (await system.post(path, None if account_id else {"operator": "Olga"}))["url"]
+            await page.goto(link)
+            return page
+
+        yield open_page
+        assert broken == []
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """axe-core's script, unpacked once under .ringfence/tools."""
+    found = TOOLS / "axe.min.js"
+    if not found.exists():
+        TOOLS.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["npm", "pack", "--silent", "axe-core@4"], cwd=TOOLS, check=True, capture_output=True)
+        archive = next(TOOLS.glob("axe-core-*.tgz"))
+        subprocess.run(
+            ["tar", "xzf", archive.name, "--strip-components=1", "package/axe.min.js"], cwd=TOOLS, check=True
+        )
+        archive.unlink()
+    return found.read_text("utf-8")

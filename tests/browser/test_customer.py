@@ -1,0 +1,164 @@
+"""A customer's page, driven as a person would."""
+
+import re
+
+from playwright.async_api import expect
+
+from tests.browser.conftest import SignIn, System
+
+BALANCE = "#wallet [data-balance]"
+
+
+async def test_the_balance_changes_while_a_call_is_billed(system: System, sign_in: SignIn) -> None:
+    account = await system.account()
+    page = await sign_in(account["id"])
+    await expect(page).to_have_url(re.compile("/billing$"))
+    await expect(page.locator(BALANCE)).to_have_text("$10.00")
+    await system.call(account["id"], 150)
+    await expect(page.locator(BALANCE)).to_have_text("$9.46")
+    await expect(page.locator(".wallet [data-balance]")).to_have_text("$9.46")
+    await expect(page.locator("#transactions")).to_contain_text("Call billing: 3 minutes × $0.18")
+    await page.get_by_text("Call billing: 3 minutes").click()
+    await expect(page.locator(".inner").first).to_contain_text("Telephony")
+
+
+async def test_funds_are_added(system: System, sign_in: SignIn) -> None:
+    account = await system.account()
+    await system.save_card(account)
+    page = await sign_in(account["id"])
+    await page.get_by_role("radio", name="$50").check()
+    await page.get_by_role("button", name="Add funds").click()
+    await expect(page.locator("#top-up-said")).to_have_text("$50.00 added. Thank you.")
+    await expect(page.locator(BALANCE)).to_have_text("$60.00")
+
+
+async def test_the_bank_asks_before_funds_are_added(system: System, sign_in: SignIn) -> None:
+    account = await system.account()
+    await system.save_card(account, "pm_card_authenticationRequired")
+    page = await sign_in(account["id"])
+    await page.get_by_label("Or another amount").fill("12.50")
+    await page.get_by_role("button", name="Add funds").click()
+    bank = page.frame_locator("dialog iframe")
+    await bank.get_by_role("button", name="Complete authentication").click()
+    await expect(page.locator("#top-up-said")).to_contain_text("Confirmed")
+    await expect(page.locator(BALANCE)).to_have_text("$22.50")
+
+
+async def test_an_amount_out_of_bounds_is_refused_on_the_page(system: System, sign_in: SignIn) -> None:
+    account = await system.account()
+    await system.save_card(account)
+    page = await sign_in(account["id"])
+    for typed in ("4.99", "10000.01", "-5", "1e3", "five"):
+        await page.get_by_label("Or another amount").fill(typed)
+        await page.get_by_role("button", name="Add funds").click()
+        await expect(page.locator("#top-up-said")).to_have_text("Enter an amount from $5.00 to $10,000.00.")
+    await system.balance_is(account, 1000)
+
+
+async def test_declined_then_a_new_card_then_reinstated(system: System, sign_in: SignIn) -> None:
+    """Contract §5, Suspension and notice: a charge fails, the modal says so, a new card brings everything back."""
+    account = await system.account(signup_credit_cents=300, auto_charge=True)
+    await system.save_card(account, "pm_card_chargeCustomerFail")
+    page = await sign_in(account["id"])
+    await system.call(account["id"], 25 * 60)
+    await expect(page.locator("#wallet")).to_contain_text("Suspended")
+    await system.platform.post(
+        "/v1/checks/call",
+        json={
+            "account_id": account["id"],
+            "call_id": f"blocked-{account['id']}",
+            "direction": "outbound",
+            "from": "+15550001111",
+            "to": "+15550002222",
+        },
+    )
+    notice = page.locator("dialog[data-notice]")
+    await expect(notice).to_be_visible()
+    await expect(notice).to_contain_text("We couldn’t charge your card.")
+    await notice.get_by_role("link", name="Go to billing").click()
+    await expect(page.locator("dialog[data-notice]")).not_to_be_visible()
+    await page.get_by_role("link", name="Add another card").click()
+    await page.get_by_label("Card number").fill("4242424242424242")
+    await page.get_by_role("button", name="Save card").click()
+    await expect(page).to_have_url(re.compile(r"/billing\?session="))
+    await expect(page.locator("#wallet")).not_to_contain_text("Suspended")
+    await expect(page.locator(BALANCE)).to_have_text(re.compile(r"^\$2\d\.\d\d$"))
+
+
+async def test_without_a_card_the_notice_leads_to_the_hosted_page(system: System, sign_in: SignIn) -> None:
+    account = await system.account(signup_credit_cents=100)
+    page = await sign_in(account["id"])
+    notice = page.locator("dialog[data-notice]")
+    await expect(notice).to_contain_text("Add a payment method to keep your number active.")
+    await page.keyboard.press("Escape")
+    await page.reload()
+    await expect(page.locator("#wallet")).to_be_visible()
+    await expect(page.locator("dialog[data-notice]")).not_to_be_visible()  # once per browser session
+    await page.get_by_role("link", name="Add payment method").last.click()
+    await expect(page.get_by_role("heading", name="Save a card")).to_be_visible()
+
+
+async def test_auto_recharge_says_what_it_will_do(system: System, sign_in: SignIn) -> None:
+    account = await system.account()
+    await system.save_card(account)
+    page = await sign_in(account["id"])
+    await page.get_by_label("When the balance falls below").fill("0.05")
+    await expect(page.locator("[data-buffer]")).to_be_visible()
+    await page.get_by_label("When the balance falls below").fill("8")
+    await expect(page.locator("[data-buffer]")).not_to_be_visible()
+    await page.get_by_label("charge my card").fill("30")
+    await page.get_by_label("but never more in a month").fill("100")
+    await expect(page.locator("[data-sentence]")).to_have_text(
+        "When your balance falls below $8.00, we charge your default card $30.00, at most $100.00 in a calendar month."
+    )
+    await page.get_by_label("Recharge automatically").check()
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.locator("#auto-recharge .badge")).to_have_text("On")
+    await system.call(account["id"], 20 * 60)
+    await expect(page.locator(BALANCE)).to_have_text("$36.40")
+
+
+async def test_cards_are_made_default_and_removed(system: System, sign_in: SignIn) -> None:
+    account = await system.account()
+    await system.save_card(account, "pm_card_visa")
+    await system.save_card(account, "pm_card_mastercard")
+    page = await sign_in(account["id"])
+    cards = page.locator("#cards li")
+    await expect(cards).to_have_count(2)
+    await page.get_by_role("button", name=re.compile("Make visa", re.I)).click()
+    await expect(cards.filter(has_text="Visa")).to_contain_text("Default")
+    page.on("dialog", lambda dialog: dialog.accept())
+    await page.get_by_role("button", name=re.compile("Remove mastercard", re.I)).click()
+    await expect(cards).to_have_count(1)
+
+
+async def test_everything_is_reached_by_keyboard_alone(system: System, sign_in: SignIn) -> None:
+    account = await system.account()
+    await system.save_card(account)
+    page = await sign_in(account["id"])
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_text("Skip to content")).to_be_focused()
+    for _ in range(2):
+        await page.keyboard.press("Tab")
+    await expect(page.locator(".wallet summary")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Add Funds")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(page.locator(".wallet summary")).to_be_focused()
+    reached = set()
+    for _ in range(60):
+        await page.keyboard.press("Tab")
+        reached.add(await page.evaluate("document.activeElement.id || document.activeElement.innerText"))
+    assert {"amount", "card", "Add funds", "reload-minimum", "Save", "filter-kind", "Download CSV", "Remove"} <= reached
+    await page.locator("#amount").focus()
+    await page.keyboard.type("20")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(BALANCE)).to_have_text("$30.00")
+
+
+async def test_html_in_names_is_text(system: System, sign_in: SignIn) -> None:
+    account = await system.account(name="<img src=x onerror=alert(1)>")
+    page = await sign_in(account["id"])
+    await expect(page.locator(".brand")).to_contain_text("<img src=x onerror=alert(1)>")
+    assert await page.locator("main img, .brand img").count() == 0

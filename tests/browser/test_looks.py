@@ -1,0 +1,46 @@
+"""Every page in every state: axe finds nothing serious, and a screenshot of each is left in .ringfence/screenshots."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import PHONE, SCREENSHOTS, WIDE, SignIn, System
+from tests.browser.states import STATES, Prepare
+
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {"viewport": WIDE, "color_scheme": "light"},
+    "dark": {"viewport": WIDE, "color_scheme": "dark"},
+    "phone": {"viewport": PHONE, "color_scheme": "light", "has_touch": True, "is_mobile": True},
+}
+
+
+@pytest.mark.parametrize("name", STATES)
+async def test_a_page_is_accessible_and_fits(system: System, sign_in: SignIn, axe: str, name: str) -> None:
+    prepare: Prepare = STATES[name]
+    account_id, path = await prepare(system)
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page = await sign_in(account_id, bypass_csp=True)  # axe and screenshots bring styles of their own
+    for look, options in LOOKS.items():
+        await page.emulate_media(color_scheme=options["color_scheme"])
+        await page.set_viewport_size(options["viewport"])
+        await page.goto(re.sub(r"/[a-z]*$", path, page.url) if path.startswith("/") else page.url)
+        await expect(page.locator("main")).to_be_visible()
+        await page.wait_for_timeout(150)
+        await page.screenshot(path=SCREENSHOTS / f"{name}-{look}.png", full_page=True)
+        assert await serious_findings(page, axe) == [], look
+        width = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert width <= 0, f"{look}: scrolls sideways by {width} px"
+
+
+async def serious_findings(page: Page, axe: str) -> list[str]:
+    """What axe calls serious or critical, as `rule: where`."""
+    await page.evaluate(axe + ";0")
+    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{rule['id']}: {node['target']} {node['failureSummary']}"
+        for rule in found["violations"]
+        if rule["impact"] in ("serious", "critical")
+        for node in rule["nodes"]
+    ]
