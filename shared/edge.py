@@ -15,6 +15,7 @@ from shared.service import Asgi
 KIB = 1024
 BODY_BYTES_MAX = 64 * KIB
 BODY_BYTES_MAX_BY_PATH = {
+    "/v1/stripe/webhook": KIB * KIB,
     "/v1/prices": 8 * KIB * KIB,
     "/v1/prices/quote": 8 * KIB * KIB,
     "/v1/usage": KIB * KIB,

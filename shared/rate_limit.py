@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from shared.access import secret_hash, secret_of
-from shared.edge import Receive, Send, header
+from shared.edge import RAW_PATHS, Receive, Send, header
 from shared.http_errors import ApiError
 from shared.service import Asgi
 from shared.settings import Settings
@@ -16,7 +16,7 @@ KEYS_MAX = 100_000
 class RateLimit:
     """A token bucket per key; requests without one share their bucket per client address.
 
-    Platform keys carry the traffic of a whole platform and are not limited.
+    Platform keys carry the traffic of a whole platform and are not limited; nor are webhooks, which are signed.
     """
 
     def __init__(self, app: Asgi, settings: Settings) -> None:
@@ -27,7 +27,12 @@ class RateLimit:
         self._buckets: dict[bytes, tuple[float, float]] = {}
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._rate and scope["path"].startswith("/v1/"):
+        if (
+            scope["type"] == "http"
+            and self._rate
+            and scope["path"].startswith("/v1/")
+            and scope["path"] not in RAW_PATHS
+        ):
             key = self._key(scope)
             if key != self._unlimited:
                 self._take(key)

@@ -10,6 +10,7 @@ from services.commands.account_words import Account, in_words, signed
 from services.commands.console import print_json, print_table, say
 from services.commands.failures import CommandFailed, ExitCode
 from services.commands.http_client import Api, of_account, ringfence_api
+from services.commands.payment_words import CHARGES, CHARGES_SHOWN
 from shared.contracts.fields_v1 import is_caller_id
 from shared.money import usd_text
 
@@ -165,7 +166,19 @@ def _read(api: Api, account_id: str, transactions: int) -> Account:
         transactions=api.ask("GET", "/v1/billing/transactions", query={"limit": transactions}, **whose),
         holds=(api.find("/v1/holds", account_id=account_id, state="open", limit=200) or {}).get("data", []),
         numbers=(api.find("/v1/numbers", account_id=account_id, limit=200) or {}).get("data", []),
+        billing=api.find("/v1/billing", **whose),
+        charges=_charges(api, account_id),
     )
+
+
+def _charges(api: Api, account_id: str) -> list[dict[str, Any]]:
+    """What was told of its charges, newest first."""
+    found = [
+        event
+        for kind in CHARGES
+        for event in api.get(f"{_path(account_id)}/events", type=kind, limit=CHARGES_SHOWN)["data"]
+    ]
+    return sorted(found, key=lambda event: int(event["seq"]), reverse=True)[:CHARGES_SHOWN]
 
 
 def _path(account_id: str, action: str = "") -> str:

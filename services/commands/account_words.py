@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.commands.component_words import component_in_words
+from services.commands.payment_words import payments_in_words
 from shared.money import six_decimals, usd_text
 
 Json = Mapping[str, Any]
@@ -29,6 +30,8 @@ class Account:
     transactions: Sequence[Json]
     holds: Sequence[Json]
     numbers: Sequence[Json]
+    billing: Json | None
+    charges: Sequence[Json]
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -36,6 +39,8 @@ class Account:
             "transactions": self.transactions,
             "open_holds": self.holds,
             "numbers": self.numbers,
+            "billing": self.billing,
+            "charges": self.charges,
         }
 
 
@@ -47,6 +52,7 @@ def in_words(account: Account) -> list[str]:
         *_status(account.state),
         *_holds(account.holds),
         *_numbers(account.numbers),
+        *(payments_in_words(account.billing, account.charges) if account.billing else ()),
         *_transactions(account.transactions),
     ]
 

@@ -22,9 +22,9 @@ class Api:
     def get(self, path: str, **query: object) -> Any:
         return self.ask("GET", path, query=query)
 
-    def find(self, path: str, **query: object) -> Any | None:
+    def find(self, path: str, headers: dict[str, str] | None = None, **query: object) -> Any | None:
         """The same; None for what is not there, also for a route that is not hosted."""
-        answer = self._send("GET", path, query, None, {})
+        answer = self._send("GET", path, query, None, headers or {})
         return None if answer.status_code == httpx.codes.NOT_FOUND else _body(answer)
 
     def ask(

@@ -23,6 +23,7 @@ from services.commands.environment import forget_environment, home, write_enviro
 from services.commands.failures import CommandFailed, ExitCode
 from services.commands.payment_provider import Provider, hold_of_clock, payment_provider
 from services.everything import SERVICES
+from shared.collector import relax_collector
 from shared.logging import configure_logging
 from shared.postgres.migrations import migrate
 from shared.runtime import Hosted, host
@@ -46,6 +47,7 @@ def run(services: ServicesOption = None, migrate: MigrateOption = None) -> None:
     """
     chosen = chosen_services(services)
     is_whole = services is None
+    relax_collector()
     uvloop.run(_until_told(_serve(chosen, is_whole, migrates=is_whole if migrate is None else migrate)))
 
 

@@ -98,3 +98,25 @@ def test_dollars_are_read_exactly(text: str, amount: int) -> None:
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(CommandFailed):
         cents(text)
+
+
+async def test_payments_are_explained(command: Command, platform: httpx.AsyncClient) -> None:
+    """Charges and the state of auto-reload in words."""
+    await platform.post("/v1/accounts", json={"id": "acme", "name": "Acme"})
+    assert "No card is on file." in (await command("account", "show", "acme")).out
+    whose = {"Ringfence-Account": "acme"}
+    card = {"payment_method_id": "pm_card_visa"}
+    assert (await platform.post("/v1/billing/default-payment-method", json=card, headers=whose)).status_code == 200
+    wanted = {"auto_reload_enabled": True, "auto_reload_minimum_cents": 500, "auto_reload_amount_cents": 2000}
+    assert (await platform.patch("/v1/billing", json=wanted, headers=whose)).status_code == 200
+    paid = await platform.post("/v1/billing/top-up", json={"amount_cents": 1500}, headers=whose)
+    assert paid.status_code == 201
+    shown = (await command("account", "show", "acme")).out
+    for words in (
+        "A card is on file.",
+        "Auto-reload: below $5.00 it charges $20.00; this month $0.00 so far.",
+        "  in order",
+        "Last charges, newest first:",
+        "$15.00 paid",
+    ):
+        assert words in shown
