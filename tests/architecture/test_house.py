@@ -13,7 +13,7 @@ CODE = ("services", "shared", "deploy")
 LINES_PER_FILE_MAX = 300
 LINES_PER_FUNCTION_MAX = 70
 BANNED_NAMES = {"util", "utils", "common", "helper", "helpers", "manager", "base", "data", "info", "misc"}
-WIRE_UP = ("api", "runtime", "http_app", "service", "specs")
+WIRE_UP = ("api", "runtime", "http_app", "service", "specs", "pages", "asking")
 
 
 def sources(*folders: str) -> list[Path]:

@@ -51,47 +51,50 @@ def _create(work: Work, request: Request) -> Json:
     return body
 
 
+_UNSET = (
+    "adaptive_pricing",
+    "after_expiration",
+    "allow_promotion_codes",
+    "amount_subtotal",
+    "amount_total",
+    "billing_address_collection",
+    "client_secret",
+    "collected_information",
+    "consent",
+    "consent_collection",
+    "currency_conversion",
+    "customer_account",
+    "discounts",
+    "integration_identifier",
+    "invoice",
+    "invoice_creation",
+    "managed_payments",
+    "optional_items",
+    "origin_context",
+    "payment_intent",
+    "payment_link",
+    "payment_method_configuration_details",
+    "permissions",
+    "recovered_from",
+    "saved_payment_method_options",
+    "shipping_address_collection",
+    "shipping_cost",
+    "submit_type",
+    "subscription",
+    "total_details",
+    "wallet_options",
+)
+"""Attributes of a session that a set-up of a card leaves empty."""
+
+
 def _body(work: Work, params: Json, intent_id: str, customer: Record | None) -> Json:
     session_id = "cs_test_" + random_text(58)
     expires_at = params.get("expires_at", work.now + _LIFE_SECONDS)
     if not work.now + _LIFE_SECONDS_MIN <= expires_at <= work.now + _LIFE_SECONDS:
         message = "The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session creation."
         raise InvalidRequest(message, param="expires_at")
-    nothing = [
-        "adaptive_pricing",
-        "after_expiration",
-        "allow_promotion_codes",
-        "amount_subtotal",
-        "amount_total",
-        "billing_address_collection",
-        "client_secret",
-        "collected_information",
-        "consent",
-        "consent_collection",
-        "currency_conversion",
-        "customer_account",
-        "discounts",
-        "integration_identifier",
-        "invoice",
-        "invoice_creation",
-        "managed_payments",
-        "optional_items",
-        "origin_context",
-        "payment_intent",
-        "payment_link",
-        "payment_method_configuration_details",
-        "permissions",
-        "recovered_from",
-        "saved_payment_method_options",
-        "shipping_address_collection",
-        "shipping_cost",
-        "submit_type",
-        "subscription",
-        "total_details",
-        "wallet_options",
-    ]
     return {
-        **dict.fromkeys(nothing),
+        **dict.fromkeys(_UNSET),
         "id": session_id,
         "object": "checkout.session",
         "automatic_tax": {"enabled": False, "liability": None, "provider": None, "status": None},
