@@ -42,7 +42,7 @@ def consumers(context: LedgerContext) -> Sequence[BatchConsumer | Listener[None]
 
 
 async def _check_books(context: LedgerContext) -> None:
-    await check_books(context.host.settings.postgres_url)
+    await check_books(context.host.settings.postgres_url, context.pool, context.host.clock.now())
 
 
 def _on_tick(

@@ -64,10 +64,19 @@ class Visitor:
         answer = await self.ask("GET", path, query=query)
         return answer.body if answer.is_good else None
 
-    async def ask(self, method: str, path: str, *, json: Any = None, query: Mapping[str, Any] | None = None) -> Answer:
-        """Any request; a refusal is an answer."""
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        query: Mapping[str, Any] | None = None,
+        once: str | None = None,
+    ) -> Answer:
+        """Any request; a refusal is an answer. `once`: the key under which it is done once, however often sent."""
+        headers = {"Idempotency-Key": once} if once else None
         params = {name: value for name, value in (query or {}).items() if value not in (None, "")}
-        answer = await self.api.request(method, path, json=json, params=params)
+        answer = await self.api.request(method, path, json=json, params=params, headers=headers)
         return Answer(answer.status_code, answer.json() if answer.content else None)
 
 

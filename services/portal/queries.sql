@@ -9,6 +9,30 @@ SET cookie_hash = $2, page_salt = $3, page_key_hash = $4, csrf_token = $5, expir
 WHERE link_hash = $1 AND link_expires_at > $7
 RETURNING kind, account_id;
 
+-- name: books_check
+SELECT checked_at, invariants, findings::text AS findings FROM portal.books_checks;
+
+-- name: write_audit
+INSERT INTO portal.audit_log (operator, action, reason, detail, created_at) VALUES ($1, $2, $3, $4, $5);
+
+-- name: audit_log
+SELECT operator, action, reason, detail::text AS detail, created_at FROM portal.audit_log ORDER BY id DESC LIMIT $1;
+
+-- name: rejections
+SELECT account_id, kind, ref_id, code, required_micros, available_micros, rejected_at
+FROM gatekeeper.rejections_v1 ORDER BY id DESC LIMIT $1;
+
+-- name: open_charges
+SELECT attempt_id, account_id, kind, amount_cents, state, failure_message, created_at, next_check_at
+FROM payments.open_charges_v1 WHERE created_at < $1 OR state = 'unknown' ORDER BY created_at LIMIT $2;
+
+-- name: orphaned_holds
+SELECT account_id, kind, ref_id, amount_micros, created_at, expires_at FROM ledger.holds_v1
+WHERE state = 'orphaned' OR (state = 'open' AND expires_at < $1) ORDER BY expires_at DESC LIMIT $2;
+
+-- name: ticks
+SELECT name, last_due_at, published_at FROM scheduler.ticks ORDER BY name;
+
 -- name: leave
 DELETE FROM portal.sessions WHERE cookie_hash = $1;
 

@@ -1,6 +1,7 @@
 """What a client of the broker must be able to do; `tests/transports` holds any implementation to it."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from shared.messaging.errors import NotPublished
@@ -41,6 +42,16 @@ class Overhearing(Protocol):
         """Hear no more."""
 
 
+class Held(Protocol):
+    """Messages taken out of a queue one by one, to look at; what is not removed goes back in the end."""
+
+    async def next(self) -> Incoming | None:
+        """The next message, None when no more are ready."""
+
+    async def remove(self, message: Incoming) -> None:
+        """Delete this one from the queue."""
+
+
 class Broker(Protocol):
     """Publish, subscribe, overhear, declare, look."""
 
@@ -69,6 +80,9 @@ class Broker(Protocol):
 
     async def depth(self, queue: str) -> int | None:
         """How many messages are ready in the queue; None when there is no such queue."""
+
+    def hold(self, queue: str) -> AbstractAsyncContextManager[Held]:
+        """Look at the messages of a queue without consuming them."""
 
     async def close(self) -> None:
         """Give back what is unacknowledged and disconnect."""

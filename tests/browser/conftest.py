@@ -52,6 +52,12 @@ class System:
         assert answer.status_code < 300, (method, path, answer.text)
         return answer.json() if answer.content else None
 
+    async def get(self, path: str, *, key: str | None = None) -> Any:
+        headers = {"Authorization": f"Bearer {key}"} if key else None
+        answer = await self.platform.get(path, headers=headers)
+        assert answer.status_code == 200, (path, answer.text)
+        return answer.json()
+
     async def account(self, **fields: Any) -> dict[str, Any]:
         body = {"id": f"customer-{next(_numbers)}", "name": "Blue Door Dental", **fields}
         account: dict[str, Any] = await self.post("/v1/accounts", body)

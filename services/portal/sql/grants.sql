@@ -8,3 +8,5 @@ GRANT USAGE ON ALL SEQUENCES IN SCHEMA portal TO :"portal";
 GRANT SELECT ON ALL TABLES IN SCHEMA portal TO :"audit";
 GRANT SELECT ON portal.session_owners_v1
 TO :"portal", :"ledger", :"gatekeeper", :"payments", :"scheduler", :"subscriptions";
+GRANT SELECT ON portal.books_checks TO :"portal";
+GRANT EXECUTE ON FUNCTION portal.record_books_check_v1 TO :"ledger";

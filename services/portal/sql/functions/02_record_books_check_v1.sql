@@ -1,0 +1,8 @@
+-- Writes down how the last check of the books went. A check that began earlier changes nothing.
+CREATE OR REPLACE FUNCTION portal.record_books_check_v1(p_at timestamptz, p_invariants integer, p_findings jsonb)
+RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = portal, pg_temp AS $$
+    INSERT INTO books_checks (checked_at, invariants, findings) VALUES (p_at, p_invariants, p_findings)
+    ON CONFLICT (is_single) DO UPDATE
+    SET checked_at = excluded.checked_at, invariants = excluded.invariants, findings = excluded.findings
+    WHERE books_checks.checked_at <= excluded.checked_at;
+$$;
