@@ -67,6 +67,24 @@ async def _unpack(cache: Path, report: Report) -> Path:
     return target
 
 
+async def unpacked_packages(cache: Path, name: str, packages: tuple[str, ...], report: Report) -> Path:
+    """Other packages of Debian's, unpacked under `cache`/name the same way; fetched once."""
+    target = cache / name
+    with _alone(cache / f"{name}.lock"):
+        if target.is_dir():
+            return target
+        report(f"{name}: fetching {len(packages)} Debian packages, once")
+        work = cache / f"{name}.part"
+        shutil.rmtree(work, ignore_errors=True)
+        (work / "root").mkdir(parents=True)
+        await _download(work, packages)
+        for package in sorted(work.glob("*.deb")):
+            await _run(["dpkg", "-x", str(package), str(work / "root")], cwd=work)
+        (work / "root").rename(target)
+        shutil.rmtree(work)
+    return target
+
+
 async def _candidate(report: Report) -> str:
     """The version apt would install; as root the package lists are fetched when there are none."""
     version = await _policy()
@@ -83,8 +101,8 @@ async def _update(report: Report) -> None:
     await _run(["apt-get", "update", "-q"], cwd=Path("/"))
 
 
-async def _download(work: Path) -> None:
-    await _run(["apt-get", "download", "-q", "-o", "Acquire::Retries=3", *PACKAGES], cwd=work)
+async def _download(work: Path, packages: tuple[str, ...] = PACKAGES) -> None:
+    await _run(["apt-get", "download", "-q", "-o", "Acquire::Retries=3", *packages], cwd=work)
 
 
 async def _policy() -> str | None:

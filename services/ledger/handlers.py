@@ -27,6 +27,8 @@ LANES = 2
 EVENTS_PER_COMMIT_MAX = 256
 EVENTS_PER_GROUP_MAX = LANES * EVENTS_PER_COMMIT_MAX
 EVENTS_PER_TURN = 32
+SLOW = (NumberChanged, UsageAdjusted)
+"""Few and far between: these are recorded one by one."""
 ACCEPT_HEADER = "ringfence-accept-twin"
 
 
@@ -111,6 +113,7 @@ def _pieces(place: int, message: Incoming, now: datetime, outcomes: dict[int, li
             outcomes.setdefault(place, []).append(_given_up(read, part))
         else:
             read.is_accepted_twin = _is_accepted(message)
+            read.written = store.written(read)
             yield _Piece(place, part, read)
 
 
@@ -142,7 +145,7 @@ async def _post_within(
     context: LedgerContext, connection: Connection, facts: Sequence[UsageFact], now: datetime
 ) -> list[Refused | Later | None]:
     results: dict[int, Refused | Later | None] = {}
-    hot = [place for place, fact in enumerate(facts) if not isinstance(fact.usage, NumberChanged | UsageAdjusted)]
+    hot = [place for place, fact in enumerate(facts) if not isinstance(fact.usage, SLOW)]
     # The lock covers every account of the commit, in one order.
     rows = await store.open_usage(connection, facts)
     posting = await _judge(context, [facts[place] for place in hot], [rows[place] for place in hot])
@@ -184,10 +187,13 @@ async def _judge(context: LedgerContext, facts: Sequence[UsageFact], rows: Seque
 
 async def learn_prices(context: LedgerContext, facts: Sequence[UsageFact], rows: Sequence[Any]) -> None:
     """Make sure that every price these facts may need is here, as of the versions the locked rows name."""
+    newest_here = context.prices.newest_version
     unknown = {
         fact.account_id
         for fact, row in zip(facts, rows, strict=True)
-        if row["is_known_account"]
+        # `prices_version` is null where there is no account, and 0 where it has no prices of its own.
+        if (row["prices_version"] or (row["book_version"] or 0) > newest_here)
+        and row["is_known_account"]
         and not context.prices.knows(fact.account_id, row["prices_version"], row["book_version"] or 0)
     }
     if unknown:

@@ -58,11 +58,19 @@ WHERE reason IN ('call', 'sms', 'chat')
       WHERE usage_events.account_id = transfers.account_id AND usage_events.transfer_id = transfers.id);
 
 -- name: a_charge_is_the_sum_of_its_components
-SELECT account_id AS subject, format('transfer %s took %s, its components come to %s', id, -amount_micros, total) AS detail
-FROM ledger.transfers,
-     LATERAL (SELECT coalesce(sum((component ->> 'amount_usd')::numeric * 1000000), 0) AS total
-              FROM jsonb_array_elements(metadata -> 'components') AS component) AS summed
-WHERE kind = 'debit' AND metadata ? 'components' AND total <> -amount_micros;
+-- The same components at the same prices come again and again: each is added up once.
+SELECT account_id AS subject,
+       format('transfer %s took %s, its components come to %s; as do those of %s others', id, -amount_micros, total,
+              others) AS detail
+FROM (
+    SELECT min(id) AS id, (metadata -> 'components')::text AS components, amount_micros AS amount, count(*) - 1 AS others
+    FROM ledger.transfers WHERE kind = 'debit' GROUP BY (metadata -> 'components')::text, amount_micros
+) AS alike
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum((component ->> 'amount_usd')::numeric * 1000000), 0) AS total
+    FROM json_array_elements(components::json) AS component) AS summed
+JOIN ledger.transfers USING (id)
+WHERE components IS NOT NULL AND total <> -amount;
 
 -- name: billed_holds_have_usage
 SELECT account_id AS subject, format('hold for %s %s is billed, but no usage names it', kind, ref_id) AS detail

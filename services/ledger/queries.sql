@@ -1,9 +1,20 @@
+-- Columns of a batch travel as one text each, its values apart by the text that comes last: see store.py.
+
 -- name: open_usage
-SELECT * FROM ledger.open_usage_v1($1, $2, $3, $4, $5);
+SELECT * FROM ledger.open_usage_v1(
+    string_to_array($1, $6), string_to_array($2, $6), string_to_array($3, $6), string_to_array($4, $6),
+    string_to_array($5, $6, ''));
 
 -- name: post_usage
 SELECT ledger.post_usage_v1(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24);
+    string_to_array($1, $24), string_to_array($2, $24), string_to_array($3, $24), string_to_array($4, $24),
+    string_to_array($5, $24, ''), string_to_array($6, $24)::bytea[], string_to_array($7, $24)::timestamptz[],
+    string_to_array($8, $24)::timestamptz[], string_to_array($9, $24)::json[], string_to_array($10, $24, ''),
+    string_to_array($11, $24, ''), string_to_array($12, $24), string_to_array($13, $24, '')::integer[],
+    string_to_array($14, $24, '')::integer[], string_to_array($15, $24)::boolean[], string_to_array($16, $24, ''),
+    string_to_array($17, $24)::boolean[], string_to_array($18, $24, '')::bigint[], string_to_array($19, $24, ''),
+    string_to_array($20, $24, ''), string_to_array($21, $24, ''), string_to_array($22, $24, ''),
+    string_to_array($23, $24, '')::json[], $25, $26);
 
 -- name: consume_minutes
 SELECT ledger.consume_minutes_v1($1, $2, $3, $4, $5, $6);

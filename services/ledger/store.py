@@ -1,12 +1,14 @@
 """The ledger's statements as functions: values in, rows out. Nothing is decided here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from uuid import uuid4
 
 import asyncpg
+import orjson
 
+from services.ledger.domain.charges import Charge
 from services.ledger.domain.posting import REVENUE, Accepted, Posting, Seen
 from services.ledger.domain.usage import UsageFact
 from shared.contracts.usage_v1 import CallEnded, SmsTransferred
@@ -14,88 +16,108 @@ from shared.postgres.pool import Connection
 from shared.postgres.queries import Queries
 
 QUERIES = Queries.load(Path(__file__).with_name("queries.sql"))
+SEEN_COLUMNS = len(Seen._fields)
 
 
 async def open_usage(connection: Connection, facts: Sequence[UsageFact]) -> list[asyncpg.Record]:
     """Lock the accounts of these facts and read what the books say about each."""
-    rows: list[asyncpg.Record] = await connection.fetch(
-        QUERIES.open_usage,
+    columns = (
         [fact.account_id for fact in facts],
         [fact.source for fact in facts],
         [fact.event_id for fact in facts],
         [fact.type for fact in facts],
-        [fact.ref_id for fact in facts],
+        [fact.ref_id or "" for fact in facts],
     )
+    rows: list[asyncpg.Record] = await connection.fetch(QUERIES.open_usage, *_as_texts(columns))
     return rows
 
 
 def seen_of(row: asyncpg.Record) -> Seen:
     """A row of open_usage as the domain reads it."""
-    return Seen(
-        is_known_account=row["is_known_account"],
-        prices_version=row["prices_version"] or 0,
-        known_hash=row["known_hash"],
-        has_twin=row["has_twin"],
-        hold_state=row["hold_state"],
-        hold_amount_micros=row["hold_amount_micros"],
-        subscription_id=row["subscription_id"],
-        period_end=row["period_end"],
-        chat_ms=row["chat_ms"],
-        included_ms=row["included_ms"],
-        wallet_ms=row["wallet_ms"],
-    )
+    return Seen(*row[:SEEN_COLUMNS])
 
 
 async def post(connection: Connection, posting: Posting, now: datetime) -> None:
     """Write a posting: events, transfers, holds, balances, news and minutes."""
-    columns = zip(*map(_row, posting.accepted), strict=True)
-    transfer_ids = await connection.fetchval(QUERIES.post_usage, *columns, REVENUE, now)
+    told = [_told(entry) for entry in posting.accepted]
+    columns = [*zip(*told, strict=True)]
+    transfer_ids = await connection.fetchval(QUERIES.post_usage, *_as_texts(columns), REVENUE, now)
     if posting.minutes:
         await _consume_minutes(connection, posting, transfer_ids, now)
 
 
-def _row(entry: Accepted) -> tuple[Any, ...]:
-    """One event and what it costs, in the order of ledger.post_usage_v1."""
-    fact = entry.fact
-    told = (
+def _as_texts(columns: Iterable[Sequence[str]]) -> list[str]:
+    """Each column as one text, then what separates its values: a line feed, unless a caller's text holds one.
+
+    The driver encodes an array value by value; that took longer than deciding what is in it.
+    """
+    columns = [*columns]
+    separator = "\n"
+    while True:
+        texts = [separator.join(column) for column in columns]
+        breaks = len(columns[0]) - 1
+        if all(text.count(separator) == breaks for text in texts):
+            return [*texts, separator]
+        separator = uuid4().hex
+
+
+def written(fact: UsageFact) -> tuple[str, ...]:
+    """What is written of a fact whatever becomes of it: made while the group before is being posted."""
+    number_id, number_value = _own_number(fact)
+    return (
         fact.account_id,
         fact.source,
         fact.event_id,
         fact.type,
-        fact.ref_id,
-        fact.content_hash,
-        entry.state,
-        fact.occurred_at,
-        fact.stated_at,
-        entry.book_version,
-        entry.own_version,
-        fact.data,
-        fact.is_accepted_twin,
-        None if entry.state == "waiting" else fact.settled_id,
+        fact.ref_id or "",
+        "\\x" + fact.content_hash.hex(),
+        fact.occurred_at.isoformat(),
+        fact.stated_at.isoformat(),
+        fact.data_json.decode(),
+        number_id or "",
+        number_value or "",
     )
-    charge = entry.charge
-    if charge is None:
-        return (*told, None, None, None, None, None, None, None, None)
-    number_id, number_value = _own_number(fact)
+
+
+def _told(entry: Accepted) -> tuple[str, ...]:
+    """One event and what it costs as texts, in the order of ledger.post_usage_v1; empty is null."""
+    fact, charge = entry.fact, entry.charge
+    decided = (
+        entry.state,
+        "" if entry.book_version is None else str(entry.book_version),
+        "" if entry.own_version is None else str(entry.own_version),
+        "t" if fact.is_accepted_twin else "f",
+        "" if entry.state == "waiting" else fact.settled_id or "",
+        "t" if entry.hold_is_open else "f",
+    )
+    return (fact.written or written(fact)) + decided + (_NOTHING_PAID if charge is None else _paid(charge))
+
+
+_NOTHING_PAID = ("",) * 6
+
+
+def _paid(charge: Charge) -> tuple[str, ...]:
     return (
-        *told,
-        -charge.amount_micros,
+        str(-charge.amount_micros),
         charge.reason,
         charge.description,
         charge.reference_type,
         charge.reference_id,
-        number_id,
-        number_value,
-        charge.metadata,
+        orjson.dumps(charge.metadata).decode(),
     )
 
 
 def _own_number(fact: UsageFact) -> tuple[str | None, str | None]:
     """The customer's own number in a call or message: its id, and its value where the id is told."""
     usage = fact.usage
-    if not isinstance(usage, CallEnded | SmsTransferred) or usage.number_id is None:
+    if isinstance(usage, CallEnded):
+        outbound = usage.direction == "outbound"
+    elif isinstance(usage, SmsTransferred):
+        outbound = fact.type == "sms.sent"
+    else:
         return None, None
-    outbound = usage.direction == "outbound" if isinstance(usage, CallEnded) else fact.type == "sms.sent"
+    if usage.number_id is None:
+        return None, None
     return usage.number_id, usage.from_ if outbound else usage.to
 
 

@@ -4,13 +4,14 @@ Source of the rules: CloudEvents 1.0.2, JSON format; lengths are ours.
 """
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import orjson
 
 from shared import strict_json
 from shared.clock import rfc3339
+from shared.contracts.fields_v1 import canonical_instant
 
 SOURCE = "ringfence"
 ID_LENGTH_MAX = 128
@@ -25,8 +26,7 @@ class InvalidEnvelope(ValueError):
     """Not a CloudEvent we can take; the message says which attribute and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class CloudEvent:
+class CloudEvent(NamedTuple):
     """An envelope taken apart. `time` is aware and in UTC; `data` is any JSON value, None when missing."""
 
     id: str
@@ -80,8 +80,11 @@ def parse_envelope(element: object) -> CloudEvent:
 def parse_instant(value: object) -> datetime:
     """RFC 3339 with an offset, or epoch seconds, as an instant in UTC. Raises `InvalidEnvelope`."""
     try:
-        if isinstance(value, str) and RFC3339.fullmatch(value):
-            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        if isinstance(value, str):
+            if (canonical := canonical_instant(value)) is not None:
+                return canonical
+            if RFC3339.fullmatch(value):
+                return datetime.fromisoformat(value.upper()).astimezone(UTC)
         if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= EPOCH_SECONDS_MAX:
             return datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError):

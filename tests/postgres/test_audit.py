@@ -23,7 +23,7 @@ PLANTED = {
     "posted_usage_has_its_transfer": "UPDATE ledger.usage_events SET transfer_id = NULL WHERE type = 'call.ended'",
     "money_for_usage_has_its_event": "DELETE FROM ledger.usage_events WHERE type = 'call.ended'",
     "a_charge_is_the_sum_of_its_components": """
-        UPDATE ledger.transfers SET metadata = jsonb_set(metadata, '{components,0,amount_usd}', '"0.180001"')
+        UPDATE ledger.transfers SET metadata = jsonb_set(metadata::jsonb, '{components,0,amount_usd}', '"0.180001"')
         WHERE reason = 'call'""",
     "billed_holds_have_usage": "UPDATE ledger.holds SET ref_id = 'another' WHERE state = 'billed'",
     "used_calls_hold_nothing": "UPDATE ledger.holds SET state = 'open', closed_at = NULL WHERE state = 'billed'",
@@ -52,9 +52,9 @@ async def books(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     )
     await place_hold(connection, "ada", "c1", amount_micros=180_000, expires_at=now, now=now)
     await connection.execute(
-        "SELECT ledger.post_usage_v1('{ada}', '{sip}', '{e1}', '{call.ended}', '{c1}', '{x}', '{posted}', $1, $1, '{1}',"
-        " '{NULL}', ARRAY['{}'::jsonb], '{f}', '{c1}', '{-180000}', '{call}', '{a call}', '{call}', '{c1}', '{NULL}',"
-        """ '{NULL}', ARRAY['{"components": [{"amount_usd": "0.18"}]}'::jsonb], 'revenue', $2)""",
+        "SELECT ledger.post_usage_v1('{ada}', '{sip}', '{e1}', '{call.ended}', '{c1}', '{x}', $1, $1, ARRAY['{}'::json],"
+        " '{NULL}', '{NULL}', '{posted}', '{1}', '{NULL}', '{f}', '{c1}', '{t}', '{-180000}', '{call}', '{a call}',"
+        """ '{call}', '{c1}', ARRAY['{"components": [{"amount_usd": "0.18"}]}'::json], 'revenue', $2)""",
         [now],
         now,
     )

@@ -1,23 +1,22 @@
 """What one usage event costs: rating for wallet accounts, minutes for clients with a plan. Pure."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import orjson
 
 from shared.contracts.usage_v1 import CallEnded, ChatMessage, SmsTransferred, Usage
 from shared.money import usd_exact
 from shared.rating.compiled import CompiledBook
-from shared.rating.cost import NotPriced, Rated, component_json, rate_call, rate_chat, rate_sms
+from shared.rating.cost import NotPriced, Rated, components_json, rate_call, rate_chat, rate_sms
 from shared.rating.describe import describe_call, describe_chat, describe_sms
-from shared.rating.meter import Component
 
 MS_PER_SECOND: Final = 1_000
 MS_PER_MINUTE: Final = 60_000
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """What one usage event takes from the wallet, and how to say it. `quantity` 0 means nothing was used."""
 
     amount_micros: int
@@ -56,24 +55,25 @@ def rate(usage: Usage, *, type: str, book: CompiledBook, at: datetime) -> Rated 
 
 
 def _charge(usage: Usage, rated: Rated) -> Charge:
-    components = [_component_json(component) for component in rated.components]
     reason, reference_type, reference_id, quantity, facts = _facts(usage)
-    describe = {"call": describe_call, "sms": describe_sms, "chat": describe_chat}[reason]
+    description, components = _shown(reason, rated)
     return Charge(
         amount_micros=rated.total_micros,
         quantity=quantity,
         reason=reason,
         reference_type=reference_type,
         reference_id=reference_id,
-        description=describe(rated),
+        description=description,
         metadata={"components": components, "total_usd": usd_exact(rated.total_micros), **facts},
     )
 
 
 @lru_cache(maxsize=4096)
-def _component_json(component: Component) -> dict[str, object]:
-    """The same few quantities at the same few prices come again and again."""
-    return component_json(component)
+def _shown(reason: str, rated: Rated) -> tuple[str, orjson.Fragment]:
+    """The description, and the components as JSON: the same few quantities at the same few prices come again and
+    again."""
+    describe = {"call": describe_call, "sms": describe_sms, "chat": describe_chat}[reason]
+    return describe(rated), orjson.Fragment(orjson.dumps(components_json(rated)))
 
 
 def minutes_charge(usage: Usage, *, parts: dict[str, int]) -> Charge:
@@ -125,8 +125,12 @@ def _facts(usage: Usage) -> tuple[str, str, str, int, dict[str, Any]]:
             "started_at": usage.started_at,
             "ended_at": usage.ended_at,
         }
-        optional = {"tier": usage.tier, "agent_id": usage.agent_id, "recorded_seconds": usage.recorded_seconds}
-        facts |= {name: value for name, value in optional.items() if value is not None}
+        if usage.tier is not None:
+            facts["tier"] = usage.tier
+        if usage.agent_id is not None:
+            facts["agent_id"] = usage.agent_id
+        if usage.recorded_seconds is not None:
+            facts["recorded_seconds"] = usage.recorded_seconds
         return "call", "call", usage.call_id, usage.talk_seconds, facts
     if isinstance(usage, SmsTransferred):
         facts = {"from": usage.from_, "to": usage.to, "segments": usage.segments}

@@ -13,7 +13,7 @@ Outcomes in the order in which they are judged (the first that fits wins):
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from services.ledger.domain.charges import Charge, allocate_ms, charge_for, minutes_charge, minutes_needed_ms
 from services.ledger.domain.usage import Refused, UsageFact, latest_instant
@@ -23,9 +23,8 @@ from shared.rating.cost import NotPriced
 REVENUE: Final = "revenue"
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What the books say about one event, read under lock (ledger.open_usage_v1)."""
+class Seen(NamedTuple):
+    """What the books say about one event, read under lock: the first columns of ledger.open_usage_v1."""
 
     is_known_account: bool
     prices_version: int
@@ -48,15 +47,17 @@ class Later:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """One event to record. `charge` None: nothing was used. `own_version` is that of the account's own prices."""
+class Accepted(NamedTuple):
+    """One event to record. `charge` None: nothing was used. `own_version` is that of the account's own prices.
+    `hold_is_open`: the hold it closes still held money.
+    """
 
     fact: UsageFact
     state: str
     charge: Charge | None = None
     book_version: int | None = None
     own_version: int | None = None
+    hold_is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,17 +138,18 @@ class Judge:
         charge = charge_for(fact.usage, type=fact.type, book=prices.book, at=fact.occurred_at)
         if isinstance(charge, NotPriced):
             return Refused("destination_not_priced", f"no price for {charge.item} fits this {charge_noun(fact)}")
+        is_open = seen.hold_state == "open"
         if charge.quantity == 0:
-            return Accepted(fact, "free", None, prices.version, prices.own_version)
+            return Accepted(fact, "free", None, prices.version, prices.own_version, is_open)
         _mark_hold(charge.metadata, charge.amount_micros, seen)
-        return Accepted(fact, "posted", charge, prices.version, prices.own_version)
+        return Accepted(fact, "posted", charge, prices.version, prices.own_version, is_open)
 
     def _take_minutes(self, fact: UsageFact, seen: Seen, needed_ms: int) -> Accepted:
         assert seen.period_end is not None
         if latest_instant(fact) >= seen.period_end:
             return Accepted(fact, "waiting")
         if needed_ms == 0:
-            return Accepted(fact, "free")
+            return Accepted(fact, "free", hold_is_open=seen.hold_state == "open")
         included_ms, wallet_ms = self._pools.get(fact.account_id, (seen.included_ms or 0, seen.wallet_ms or 0))
         parts = allocate_ms(needed_ms, included_ms=included_ms, wallet_ms=wallet_ms)
         self._pools[fact.account_id] = (included_ms - parts["included"], wallet_ms - parts["wallet"])
@@ -155,7 +157,8 @@ class Judge:
         self._posting.minutes += [
             MinutesUsed(fact.account_id, pool, amount_ms, place) for pool, amount_ms in parts.items() if amount_ms
         ]
-        return Accepted(fact, "posted", minutes_charge(fact.usage, parts=parts))
+        charge = minutes_charge(fact.usage, parts=parts)
+        return Accepted(fact, "posted", charge, hold_is_open=seen.hold_state == "open")
 
 
 def judge_known(fact: UsageFact, known_hash: bytes) -> Refused | None:

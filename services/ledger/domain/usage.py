@@ -22,6 +22,7 @@ from shared.messaging.cloudevents import CloudEvent, InvalidEnvelope, parse_enve
 FUTURE_MAX: Final = timedelta(minutes=5)
 FIELDS_SHOWN_MAX: Final = 5
 
+_MESSAGES: Final = (SmsTransferred, ChatMessage)
 _ID_FIELDS: Final = ("account_id", "call_id", "message_id", "chat_id", "number_id", "agent_id")
 
 
@@ -36,8 +37,9 @@ class Refused:
 @dataclass(slots=True)
 class UsageFact:
     """One usage event, checked. `ref_id` is the call or message it is about, None where it names none.
-    `occurred_at` decides the price, `stated_at`
-       which of several corrections is in force. `is_accepted_twin`: a person has looked at it and said bill it.
+    `data_json` is its data as JSON with sorted keys. `identity` makes it unique for ever.
+    `occurred_at` decides the price, `stated_at` which of several corrections is in force.
+    `is_accepted_twin`: a person has looked at it and said bill it. `written`: kept for the store, which made it.
     """
 
     source: str
@@ -45,33 +47,28 @@ class UsageFact:
     type: str
     usage: Usage
     data: dict[str, Any]
+    data_json: bytes
     content_hash: bytes
     occurred_at: datetime
     stated_at: datetime
+    account_id: str
+    ref_id: str | None
+    identity: tuple[str, str, str]
     is_accepted_twin: bool = False
-
-    @property
-    def account_id(self) -> str:
-        return self.usage.account_id
-
-    @property
-    def identity(self) -> tuple[str, str, str]:
-        """What makes it unique for ever."""
-        return (self.usage.account_id, self.source, self.event_id)
-
-    @property
-    def ref_id(self) -> str | None:
-        usage = self.usage
-        if isinstance(usage, CallEnded):
-            return usage.call_id
-        if isinstance(usage, SmsTransferred | ChatMessage):
-            return usage.message_id
-        return None
+    written: tuple[str, ...] = ()
 
     @property
     def settled_id(self) -> str | None:
         """How balance news names what was settled."""
         return self.usage.chat_id if isinstance(self.usage, ChatMessage) and not self.ref_id else self.ref_id
+
+
+def _ref_id(usage: Usage) -> str | None:
+    if isinstance(usage, CallEnded):
+        return usage.call_id
+    if isinstance(usage, _MESSAGES):
+        return usage.message_id
+    return None
 
 
 def read_usage(element: object, *, received_at: datetime) -> UsageFact | Refused:
@@ -100,24 +97,32 @@ def stored_usage(*, source: str, event_id: str, type: str, data: Any, stated_at:
 
 
 def _fact(envelope: CloudEvent, usage: Usage, received_at: datetime) -> UsageFact:
-    assert isinstance(envelope.data, dict)
+    data = envelope.data
+    assert isinstance(data, dict)
+    numbers = {name: str(data[name]) for name in _ID_FIELDS if isinstance(data.get(name), int)}
+    if numbers:
+        data = data | numbers
+    data_json = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
     stated_at = envelope.time or received_at
-    data = {**envelope.data, **{name: str(envelope.data[name]) for name in _ID_FIELDS if name in envelope.data}}
     return UsageFact(
         source=envelope.source,
         event_id=envelope.id,
         type=envelope.type,
         usage=usage,
         data=data,
-        content_hash=_content_hash(envelope.type, data),
+        data_json=data_json,
+        content_hash=_content_hash(envelope.type, data_json),
         occurred_at=_occurred_at(usage, stated_at),
         stated_at=stated_at,
+        account_id=usage.account_id,
+        ref_id=_ref_id(usage),
+        identity=(usage.account_id, envelope.source, envelope.id),
     )
 
 
-def _content_hash(type: str, data: dict[str, Any]) -> bytes:
+def _content_hash(type: str, data_json: bytes) -> bytes:
     """Equal for equal type and data, whatever the order of the keys; an integer id equals its decimal string."""
-    return hashlib.blake2b(orjson.dumps([type, data], option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+    return hashlib.blake2b(b"[%b,%b]" % (orjson.dumps(type), data_json), digest_size=16).digest()
 
 
 def _occurred_at(usage: Usage, stated_at: datetime) -> datetime:

@@ -18,14 +18,14 @@ SELECT
     CASE reference_type WHEN 'call' THEN reference_id END AS call_id,
     number_id AS phone_number_id,
     number_value AS phone_number_value,
-    jsonb_build_object('type', reference_type, 'id', reference_id) AS reference,
+    json_build_object('type', reference_type, 'id', reference_id) AS reference,
     metadata,
     coalesce((metadata ->> 'has_receipt')::boolean, false) AS has_receipt,
     created_at
 FROM ledger.transfers;
 
-CREATE OR REPLACE FUNCTION ledger.transaction_json(entry ledger.transactions_v1) RETURNS jsonb LANGUAGE sql STABLE
-RETURN jsonb_build_object(
+CREATE OR REPLACE FUNCTION ledger.transaction_json(entry ledger.transactions_v1) RETURNS json LANGUAGE sql STABLE
+RETURN json_build_object(
     'id', entry.id, 'kind', entry.kind, 'reason', entry.reason, 'description', entry.description,
     'amount_cents', entry.amount_cents, 'amount_usd', entry.amount_usd, 'amount_micros', entry.amount_micros,
     'balance_after_usd', entry.balance_after_usd, 'balance_after_micros', entry.balance_after_micros,

@@ -25,13 +25,13 @@ BEGIN
     ), composed AS (
         INSERT INTO events (account_id, seq, id, type, data, created_at)
         SELECT (account).account_id, (account).event_seq + 1, new_id('evt', p_now), 'balance_changed',
-               balance_json(account) || jsonb_build_object(
-                   'settled', coalesce(to_jsonb(settled), '[]'),
-                   'transactions', coalesce((
-                       SELECT jsonb_agg(transaction_json(entry) ORDER BY entry.seq)
+               -- The transactions are long, and texts already: appended as they are.
+               (left((balance_json(account) || jsonb_build_object('settled', coalesce(to_jsonb(settled), '[]')))::text, -1)
+                || ', "transactions": [' || coalesce((
+                       SELECT string_agg(transaction_json(entry)::text, ', ' ORDER BY entry.seq)
                        FROM transactions_v1 AS entry
                        WHERE entry.account_id = (account).account_id
-                         AND entry.seq > (account).announced_count AND entry.seq <= upto), '[]')),
+                         AND entry.seq > (account).announced_count AND entry.seq <= upto), '') || ']}')::json,
                p_now
         FROM state
         RETURNING account_id, seq

@@ -7,7 +7,10 @@ CREATE OR REPLACE FUNCTION ledger.open_usage_v1(
     is_known_account boolean, prices_version integer, known_hash bytea, has_twin boolean,
     hold_state text, hold_amount_micros bigint, subscription_id text, period_end timestamptz,
     chat_ms bigint, included_ms bigint, wallet_ms bigint, has_correction boolean, book_version integer
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql
+-- A plan made while tables are small must suit large ones, too.
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+AS $$
 DECLARE
     newest_book integer := (SELECT max(version) FROM ledger.price_books);
 BEGIN

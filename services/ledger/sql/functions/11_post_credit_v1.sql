@@ -18,7 +18,7 @@ BEGIN
         transfer_id := (post_transfers_v1(
             ARRAY[p_account_id], ARRAY[p_kind], ARRAY[p_reason], ARRAY[p_amount_micros], ARRAY[p_counter_account],
             ARRAY[p_origin], ARRAY[p_description], ARRAY[p_reference_type], ARRAY[p_reference_id],
-            ARRAY[NULL::text], ARRAY[NULL::text], ARRAY[p_metadata],
+            ARRAY[NULL::text], ARRAY[NULL::text], ARRAY[p_metadata::json],
             '{}', '{}', '{}', '{}', '{}', p_now))[1];
     END IF;
 END $$;

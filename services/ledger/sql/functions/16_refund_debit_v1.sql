@@ -35,7 +35,7 @@ BEGIN
         ARRAY[original.counter_account], ARRAY['refund:' || p_transaction_id || ':' || refunds + 1],
         ARRAY['Refund: ' || original.description], ARRAY[original.reference_type], ARRAY[original.reference_id],
         ARRAY[original.number_id], ARRAY[original.number_value],
-        ARRAY[jsonb_build_object('refunds_transaction', p_transaction_id, 'to', 'wallet', 'reason', p_reason)],
+        ARRAY[json_build_object('refunds_transaction', p_transaction_id, 'to', 'wallet', 'reason', p_reason)],
         '{}', '{}', '{}', '{}', '{}', p_now))[1];
     outcome := 'refunded';
 END $$;

@@ -1,0 +1,75 @@
+"""Load over HTTP by wrk, unpacked from Debian's packages."""
+
+import asyncio
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.stage import FOLDER, PLATFORM_KEY
+from deploy.local.debian import unpacked_packages
+from deploy.local.processes import Report, SetUpError
+
+PACKAGES = ("wrk", "libluajit-5.1-2", "libssl3")
+SCRIPT = Path(__file__).with_name("check.lua")
+UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1_000.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What wrk saw: requests per second, median and 99th percentile in ms; `refused` counts answers that are no 2xx."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    refused: int
+
+
+class Wrk:
+    """wrk, wherever it was found."""
+
+    def __init__(self, program: str, libraries: str) -> None:
+        self._program = program
+        self._environment = {**os.environ, "LD_LIBRARY_PATH": libraries, "RINGFENCE_PLATFORM_KEY": PLATFORM_KEY}
+
+    @classmethod
+    async def find(cls, report: Report) -> "Wrk":
+        """The installed one, else Debian's."""
+        if found := shutil.which("wrk"):
+            return cls(found, os.environ.get("LD_LIBRARY_PATH", ""))
+        tools = FOLDER.with_name("tools")
+        tools.mkdir(parents=True, exist_ok=True)
+        root = await unpacked_packages(tools, "wrk", PACKAGES, report)
+        libraries = ":".join(str(path) for path in sorted((root / "usr" / "lib").iterdir()) if path.is_dir())
+        return cls(str(root / "usr" / "bin" / "wrk"), libraries)
+
+    async def check_calls(self, url: str, *, connections: int, seconds: int) -> Answered:
+        """POST /v1/checks/call, a new call each, over so many kept connections."""
+        process = await asyncio.create_subprocess_exec(
+            *(self._program, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT), url),
+            env=self._environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output = (await process.communicate())[0].decode(errors="replace")
+        if process.returncode != 0:
+            raise SetUpError(f"wrk failed:\n{output[-2000:]}")
+        refused = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+        return Answered(
+            per_second=float(_found(r"Requests/sec:\s+([0-9.]+)", output)[1]),
+            p50_ms=_ms(_found(r"50%\s+([0-9.]+)(us|ms|s)", output)),
+            p99_ms=_ms(_found(r"99%\s+([0-9.]+)(us|ms|s)", output)),
+            refused=0 if refused is None else int(refused[1]),
+        )
+
+
+def _found(pattern: str, text: str) -> re.Match[str]:
+    found = re.search(pattern, text)
+    if found is None:
+        raise SetUpError(f"wrk said something unexpected:\n{text[-2000:]}")
+    return found
+
+
+def _ms(found: re.Match[str]) -> float:
+    return float(found[1]) * UNITS_MS[found[2]]
