@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import orjson
 import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from deploy.local.servers import Servers
 from services.commands.payment_provider import hold_of_clock, payment_provider
 from services.everything import SERVICES
+from shared.messaging.messages import Message
+from shared.messaging.topology import USAGE
 from shared.runtime import Hosted, host
 from shared.settings import Settings
 from tests.conftest import PLATFORM_KEY, _fresh_database
@@ -85,6 +88,11 @@ class System:
     async def usage(self, type: str, data: dict[str, Any], **fields: Any) -> None:
         event = {"specversion": "1.0", "id": f"event-{next(_numbers)}", "source": "test", "type": type, "data": data}
         await self.post("/v1/usage", {**event, **fields})
+
+    async def publish(self, type: str, data: dict[str, Any]) -> None:
+        """Over the broker, where nobody looks at it first."""
+        event = {"specversion": "1.0", "id": f"event-{next(_numbers)}", "source": "test", "type": type, "data": data}
+        await self.hosted.host.broker.publish(Message(USAGE, type, orjson.dumps(event)))
 
     async def save_card(self, account: dict[str, Any], card: str = "pm_card_visa") -> None:
         body = {"payment_method_id": card}

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 
 from tests.browser.conftest import System
 
@@ -28,15 +27,10 @@ async def busy(system: System) -> tuple[str | None, str]:
     """A month of calls, messages and chats, a card, auto-recharge on."""
     account = await system.account(signup_credit_cents=15_000)
     await system.save_card(account)
-    now = system.hosted.host.clock.now()
-    for day in range(29, -1, -1):
-        at = now - timedelta(days=day, minutes=30)
-        ended = at.timestamp()
-        seconds = 200 + (day * 137) % 1200
-        await system.call(
-            account["id"], seconds, started_at=ended - seconds, answered_at=ended - seconds, ended_at=ended
-        )
-        if day % 2:
+    for day in range(0, 30, 2):
+        seconds = 240 + (day * 137) % 1200
+        await system.call(account["id"], seconds)
+        if day % 4:
             message = {
                 "account_id": account["id"],
                 "message_id": f"m-{account['id']}-{day}",
@@ -44,10 +38,13 @@ async def busy(system: System) -> tuple[str | None, str]:
                 "to": "+15550002222",
                 "segments": 40 + day,
             }
-            await system.usage("sms.sent", message, time=at.isoformat())
-        if day % 3 == 0:
+            await system.usage("sms.sent", message)
+        if day % 6 == 0:
             chat = {"account_id": account["id"], "chat_id": f"c-{account['id']}-{day}", "messages": 60}
-            await system.usage("chat.message", chat, time=at.isoformat())
+            await system.usage("chat.message", chat)
+        await asyncio.sleep(0.15)
+        if day < 28:
+            await system.post("/v1/test/clock", {"advance_seconds": 2 * 86_400})
     change = {"auto_reload_enabled": True, "auto_reload_minimum_cents": 1_000, "auto_reload_amount_cents": 5_000}
     await system.post("/v1/billing", change, key=account["api_key"], method="PATCH")
     await system.post("/v1/billing/top-up", {"amount_cents": 5_000}, key=account["api_key"])
@@ -133,7 +130,7 @@ async def ops(system: System) -> tuple[str | None, str]:
     """Dead letters, rejections, an orphaned hold."""
     account = await system.account(signup_credit_cents=100)
     for number in range(3):
-        await system.usage("call.exploded", {"account_id": account["id"], "n": number})
+        await system.publish("call.exploded", {"account_id": account["id"], "n": number})
     call = {"account_id": account["id"], "direction": "outbound", "from": "+15550001111", "to": "+15550002222"}
     await system.post("/v1/checks/call", {**call, "call_id": f"left-{account['id']}", "seconds": 60})
     for number in range(4):
@@ -148,8 +145,8 @@ async def ops(system: System) -> tuple[str | None, str]:
 
 async def ops_dead(system: System) -> tuple[str | None, str]:
     account = await system.account()
-    await system.usage("call.exploded", {"account_id": account["id"]})
-    await system.call(account["id"], -5)
+    await system.publish("call.exploded", {"account_id": account["id"]})
+    await system.publish("chat.message", {"account_id": account["id"], "chat_id": "c1", "messages": -1})
     await asyncio.sleep(1)
     return None, "/ops/dead/ledger.charge_usage"
 

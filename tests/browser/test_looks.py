@@ -24,6 +24,7 @@ async def test_a_page_is_accessible_and_fits(system: System, sign_in: SignIn, ax
     for look, options in LOOKS.items():
         await page.emulate_media(color_scheme=options["color_scheme"])
         await page.set_viewport_size(options["viewport"])
+        await page.evaluate("sessionStorage.clear()")
         await page.goto(system.hosted.url + path)
         await expect(page.locator("main")).to_be_visible()
         await page.wait_for_timeout(150)
