@@ -19,9 +19,7 @@ def test_every_event_a_service_says_has_a_contract_and_the_other_way_round() -> 
 
 
 async def test_every_route_is_in_the_specification_once(ringfence: Hosted) -> None:
-    operations = [
-        (method, path) for path, methods in ringfence.app.openapi()["paths"].items() for method in methods
-    ]
+    operations = [(method, path) for path, methods in ringfence.app.openapi()["paths"].items() for method in methods]
     assert len(operations) == len(set(operations))
     assert ("post", "/v1/checks/call") in operations
     assert ("post", "/v1/usage") in operations
