@@ -14,7 +14,7 @@ from services.portal.context import PortalContext
 from services.portal.customer import Query, Values
 from services.portal.store import QUERIES
 from services.portal.words import cents_of
-from shared.http_errors import not_found
+from shared.http_errors import ApiError, not_found
 from shared.session_access import cookie_of
 from shared.sessions import COOKIE
 
@@ -78,14 +78,29 @@ def build_router(context: PortalContext) -> APIRouter:
         cookie = cookie_of(dict(request.scope))
         session = await context.host.sessions.of_cookie(cookie)
         form = await request.form()
+        answer = RedirectResponse("/billing", status_code=303)
         if session is not None and cookie is not None and session.is_page_token(str(form.get("csrf", ""))):
             await sessions.leave(context.pool, cookie)
-        answer = RedirectResponse("/billing", status_code=303)
-        answer.delete_cookie(COOKIE, path="/")
+            answer.delete_cookie(COOKIE, path="/")
         return answer
 
     _changes(router, context)
+    if context.settings.api_url:
+        _hosted_setup(router, context)
     return router
+
+
+def _hosted_setup(router: APIRouter, context: PortalContext) -> None:
+    """`/billing/setup-checkout`, where payments, which serves it otherwise, is another process."""
+
+    @router.get("/billing/setup-checkout")
+    async def setup_checkout(request: Request) -> Response:
+        visitor = await visitor_of(context, request)
+        back = f"{(context.settings.public_url or str(request.base_url)).rstrip('/')}/billing"
+        answer = await visitor.ask("POST", "/v1/billing/setup-checkout", json={"return_url": back})
+        if not answer.is_good:
+            raise ApiError(answer.status, answer.body["error"]["code"], answer.body["error"]["message"])
+        return RedirectResponse(answer.body["url"], status_code=303)
 
 
 def _changes(router: APIRouter, context: PortalContext) -> None:

@@ -25,7 +25,6 @@ from shared.settings import Settings
 from tests.conftest import PLATFORM_KEY, _fresh_database
 
 ROOT = Path(__file__).parents[2]
-TOOLS = ROOT / ".ringfence" / "tools"
 SCREENSHOTS = ROOT / ".ringfence" / "screenshots"
 FLAGS = (
     "--no-sandbox",
@@ -175,14 +174,5 @@ async def sign_in(system: System, chromium: Browser) -> AsyncIterator[SignIn]:
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """axe-core's script, unpacked once under .ringfence/tools."""
-    found = TOOLS / "axe.min.js"
-    if not found.exists():
-        TOOLS.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["npm", "pack", "--silent", "axe-core@4"], cwd=TOOLS, check=True, capture_output=True)
-        archive = next(TOOLS.glob("axe-core-*.tgz"))
-        subprocess.run(
-            ["tar", "xzf", archive.name, "--strip-components=1", "package/axe.min.js"], cwd=TOOLS, check=True
-        )
-        archive.unlink()
-    return found.read_text("utf-8")
+    """axe-core's script."""
+    return (Path(__file__).parent / "vendored" / "axe.min.js").read_text("utf-8")

@@ -26,7 +26,10 @@ OWNERS = {
         *["/v1/billing/transactions/7/receipt", "/v1/transactions/7/refund", "/v1/stripe/webhook"],
     ],
     "subscriptions": ["/v1/plans", "/v1/packs/p", "/v1/clients/c/usage", "/v1/payment-requests/r"],
-    "portal": ["/v1/events", "/billing", "/billing/setup-checkout", "/ops", "/agency", "/openapi.json"],
+    "portal": [
+        *["/v1/accounts/a/portal-sessions", "/v1/ops-sessions", "/signin/x", "/assets/v/portal.css", "/agency/offers"],
+        *["/v1/events", "/billing", "/billing/setup-checkout", "/ops", "/agency", "/openapi.json"],
+    ],
 }
 """Design §2, "HTTP": which service answers what; one address each, and those that a shorter prefix would misroute."""
 
@@ -178,12 +181,14 @@ def test_kubernetes_scales_the_ledger_by_its_queue(kubernetes: list[Document]) -
 
 
 def upstream_of(path: str) -> str | None:
-    """Where nginx sends a path: an exact location, else the longest prefix."""
+    """Where nginx sends a path: an exact location, else the first pattern, else the longest prefix."""
     config = (CHECKOUT / "deploy" / "proxy" / "nginx.conf").read_text()
     found = re.findall(r"location (= )?(/\S*)\s*\{([^}]*)\}", config)
+    patterns = re.findall(r"location ~ (\S+)\s*\{([^}]*)\}", config)
     exact = [body for equals, location, body in found if equals and location == path]
     prefixes = sorted((location, body) for equals, location, body in found if not equals)
-    bodies = exact or [body for location, body in prefixes if path.startswith(location)]
+    matching = [body for pattern, body in patterns if re.search(pattern, path)][:1]
+    bodies = exact or matching or [body for location, body in prefixes if path.startswith(location)]
     target = re.search(r"proxy_pass http://(\w+);", bodies[-1])
     return None if target is None else target[1]
 
