@@ -63,7 +63,9 @@ def build_router(context: PortalContext) -> APIRouter:
             for name in ("kind", "start_date", "end_date")
             if request.query_params.get(name)
         }
-        answer = await visitor.api.get("/v1/billing/transactions", params=asked, headers={"Accept": "text/csv"})
+        answer = await visitor.api.get(
+            "/v1/billing/transactions", params=asked, headers={**visitor.headers, "Accept": "text/csv"}
+        )
         headers = {"Content-Disposition": 'attachment; filename="transactions.csv"', "Cache-Control": "no-store"}
         return Response(answer.content, answer.status_code, headers, media_type=answer.headers["content-type"])
 

@@ -15,7 +15,6 @@ from shared.session_access import cookie_of
 from shared.sessions import Session
 
 TIMEOUT_SECONDS = 60.0
-INSIDE = "http://ringfence.internal"
 
 
 class NotSignedIn(Exception):
@@ -50,6 +49,7 @@ class Visitor:
     session: Session
     account_id: str
     api: httpx.AsyncClient
+    headers: Mapping[str, str]
 
     async def read(self, path: str, **query: Any) -> Any:
         """The JSON of a GET; raises the API's refusal."""
@@ -74,7 +74,7 @@ class Visitor:
         once: str | None = None,
     ) -> Answer:
         """Any request; a refusal is an answer. `once`: the key under which it is done once, however often sent."""
-        headers = {"Idempotency-Key": once} if once else None
+        headers = {**self.headers, "Idempotency-Key": once} if once else self.headers
         params = {name: value for name, value in (query or {}).items() if value not in (None, "")}
         answer = await self.api.request(method, path, json=json, params=params, headers=headers)
         return Answer(answer.status_code, answer.json() if answer.content else None)
@@ -89,15 +89,16 @@ async def visitor_of(context: PortalContext, request: Request) -> Visitor:
     headers = {"Authorization": f"Bearer {await sessions.page_key(context.pool, cookie)}"}
     if session.is_agency:
         headers["Ringfence-Account"] = session.account_id
-    return Visitor(session, session.account_id, _client(context, request, headers))
+    return Visitor(session, session.account_id, _client(context, request), headers)
 
 
-def _client(context: PortalContext, request: Request, headers: dict[str, str]) -> httpx.AsyncClient:
+def _client(context: PortalContext, request: Request) -> httpx.AsyncClient:
     """To the API in this process, or to where the setting says. Links it makes lead to where the browser is."""
-    where = context.settings.api_url
-    transport = None if where else httpx.ASGITransport(cast(Any, Edge(request.app)))
-    base = where or context.settings.public_url or str(request.base_url)
-    return httpx.AsyncClient(transport=transport, base_url=base, headers=headers, timeout=TIMEOUT_SECONDS)
+    if context.api is not None:
+        return context.api
+    base = context.settings.public_url or str(request.base_url)
+    transport = httpx.ASGITransport(cast(Any, Edge(request.app)))
+    return httpx.AsyncClient(transport=transport, base_url=base, timeout=TIMEOUT_SECONDS)
 
 
 async def require_token(visitor: Visitor, request: Request) -> Mapping[str, Any]:

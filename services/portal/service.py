@@ -8,7 +8,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+import httpx
+
 from services.portal.api import build_router
+from services.portal.asking import TIMEOUT_SECONDS
 from services.portal.context import PortalContext
 from services.portal.pages import Pages
 from services.portal.settings import PortalSettings
@@ -25,10 +28,10 @@ SESSIONS_KEPT = timedelta(days=1)
 @asynccontextmanager
 async def start(host: Host) -> AsyncIterator[Running]:
     """Open the portal on a host."""
-    async with host.open_pool("portal") as pool:
-        settings = PortalSettings()
+    settings = PortalSettings()
+    async with host.open_pool("portal") as pool, _api(settings) as api:
         streams = Streams(pool, host.clock, settings)
-        context = PortalContext(host, pool, settings, streams, Pages(settings.card_origins))
+        context = PortalContext(host, pool, settings, streams, Pages(settings.card_origins), api)
 
         def heard(message: Incoming) -> None:
             account_id = account_of_message(message.body)
@@ -46,6 +49,16 @@ async def start(host: Host) -> AsyncIterator[Running]:
             yield Running(router=build_router(context), jobs=[Job("tidy_sessions", TIDY_SECONDS, tidy)], ready=is_ready)
         finally:
             await overhearing.close()
+
+
+@asynccontextmanager
+async def _api(settings: PortalSettings) -> AsyncIterator[httpx.AsyncClient | None]:
+    """Where pages ask, when this process hosts the portal alone."""
+    if settings.api_url is None:
+        yield None
+        return
+    async with httpx.AsyncClient(base_url=settings.api_url, timeout=TIMEOUT_SECONDS) as api:
+        yield api
 
 
 PORTAL = Service("portal", hears=(), says=(), start=start)
