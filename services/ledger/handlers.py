@@ -15,18 +15,19 @@ import orjson
 
 from services.ledger import corrections, rentals, store
 from services.ledger.context import LedgerContext
-from services.ledger.domain.posting import Judge, Later, Posting
+from services.ledger.domain.posting import Judge, Later, Posting, price_ahead
 from services.ledger.domain.usage import Refused, UsageFact, read_usage, stored_usage
 from services.ledger.store import QUERIES
 from shared import strict_json
 from shared.contracts.usage_v1 import NumberChanged, UsageAdjusted
 from shared.messaging.messages import Dead, Incoming, Outcome, Outcomes, Retry
 from shared.postgres.pool import Connection, transaction
+from shared.price_books import PriceBooks
 
 LANES = 2
 EVENTS_PER_COMMIT_MAX = 256
 EVENTS_PER_GROUP_MAX = LANES * EVENTS_PER_COMMIT_MAX
-EVENTS_PER_TURN = 32
+EVENTS_PER_TURN = 8
 SLOW = (NumberChanged, UsageAdjusted)
 """Few and far between: these are recorded one by one."""
 ACCEPT_HEADER = "ringfence-accept-twin"
@@ -85,7 +86,7 @@ class ChargeUsage:
         now = self._context.host.clock.now()
         group: list[_Piece] = []
         for place, message in enumerate(batch):
-            for piece in _pieces(place, message, now, outcomes):
+            for piece in _pieces(place, message, now, self._context.prices, outcomes):
                 group.append(piece)
                 if len(group) % EVENTS_PER_TURN == 0:
                     await asyncio.sleep(0)
@@ -96,8 +97,11 @@ class ChargeUsage:
             yield group
 
 
-def _pieces(place: int, message: Incoming, now: datetime, outcomes: dict[int, list[Outcome]]) -> Iterator[_Piece]:
-    """The good events of one message; what becomes of the bad ones goes into `outcomes`."""
+def _pieces(
+    place: int, message: Incoming, now: datetime, prices: PriceBooks, outcomes: dict[int, list[Outcome]]
+) -> Iterator[_Piece]:
+    """The good events of one message, made ready for posting as far as they can be before their accounts are locked;
+    what becomes of the bad ones goes into `outcomes`."""
     try:
         value = strict_json.loads(message.body)
     except strict_json.NotStrictJson as error:
@@ -114,6 +118,8 @@ def _pieces(place: int, message: Incoming, now: datetime, outcomes: dict[int, li
         else:
             read.is_accepted_twin = _is_accepted(message)
             read.written = store.written(read)
+            if not isinstance(read.usage, SLOW):
+                price_ahead(read, prices.in_force)
             yield _Piece(place, part, read)
 
 

@@ -13,7 +13,7 @@ Outcomes in the order in which they are judged (the first that fits wins):
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from services.ledger.domain.charges import Charge, allocate_ms, charge_for, minutes_charge, minutes_needed_ms
 from services.ledger.domain.usage import Refused, UsageFact, latest_instant
@@ -135,14 +135,13 @@ class Judge:
         prices = self._prices_of(fact.account_id, seen.prices_version, fact.occurred_at)
         if prices is None:
             return Refused("destination_not_priced", "no price book was in force at that time")
-        charge = charge_for(fact.usage, type=fact.type, book=prices.book, at=fact.occurred_at)
+        charge = _charge_under(prices, fact)
         if isinstance(charge, NotPriced):
             return Refused("destination_not_priced", f"no price for {charge.item} fits this {charge_noun(fact)}")
         is_open = seen.hold_state == "open"
         if charge.quantity == 0:
             return Accepted(fact, "free", None, prices.version, prices.own_version, is_open)
-        _mark_hold(charge.metadata, charge.amount_micros, seen)
-        return Accepted(fact, "posted", charge, prices.version, prices.own_version, is_open)
+        return Accepted(fact, "posted", _marked(charge, seen), prices.version, prices.own_version, is_open)
 
     def _take_minutes(self, fact: UsageFact, seen: Seen, needed_ms: int) -> Accepted:
         assert seen.period_end is not None
@@ -173,11 +172,25 @@ def charge_noun(fact: UsageFact) -> str:
     return fact.type.partition(".")[0]
 
 
-def _mark_hold(metadata: dict[str, Any], amount_micros: int, seen: Seen) -> None:
+def price_ahead(fact: UsageFact, prices_of: PricesOf) -> None:
+    """Price a call, message or chat before its account is locked, as if the account had no prices of its own; under
+    the lock the versions are compared, and whatever has another is priced anew."""
+    prices = prices_of(fact.account_id, 0, fact.occurred_at)
+    if prices is not None:
+        fact.priced = prices.version, charge_for(fact.usage, type=fact.type, book=prices.book, at=fact.occurred_at)
+
+
+def _charge_under(prices: InForce, fact: UsageFact) -> Charge | NotPriced:
+    if fact.priced is not None and prices.own_version is None and fact.priced[0] == prices.version:
+        return fact.priced[1]
+    return charge_for(fact.usage, type=fact.type, book=prices.book, at=fact.occurred_at)
+
+
+def _marked(charge: Charge, seen: Seen) -> Charge:
     """Usage beyond its hold is charged in full and marked `overrun`; usage without one is marked `unheld`."""
-    if seen.hold_state in ("open", "orphaned"):
-        assert seen.hold_amount_micros is not None
-        if amount_micros > seen.hold_amount_micros:
-            metadata["overrun"] = True
-    else:
-        metadata["unheld"] = True
+    if seen.hold_state not in ("open", "orphaned"):
+        return charge._replace(metadata={**charge.metadata, "unheld": True})
+    assert seen.hold_amount_micros is not None
+    if charge.amount_micros > seen.hold_amount_micros:
+        return charge._replace(metadata={**charge.metadata, "overrun": True})
+    return charge

@@ -8,6 +8,7 @@ from typing import Any, Final
 import orjson
 from pydantic import ValidationError
 
+from services.ledger.domain.charges import Charge
 from shared.contracts.usage_v1 import (
     MODELS,
     CallEnded,
@@ -18,6 +19,7 @@ from shared.contracts.usage_v1 import (
     UsageAdjusted,
 )
 from shared.messaging.cloudevents import CloudEvent, InvalidEnvelope, parse_envelope
+from shared.rating.cost import NotPriced
 
 FUTURE_MAX: Final = timedelta(minutes=5)
 FIELDS_SHOWN_MAX: Final = 5
@@ -40,6 +42,7 @@ class UsageFact:
     `data_json` is its data as JSON with sorted keys. `identity` makes it unique for ever.
     `occurred_at` decides the price, `stated_at` which of several corrections is in force.
     `is_accepted_twin`: a person has looked at it and said bill it. `written`: kept for the store, which made it.
+    `priced`: a version of the price book, and what the event costs an account without prices of its own under it.
     """
 
     source: str
@@ -56,6 +59,7 @@ class UsageFact:
     identity: tuple[str, str, str]
     is_accepted_twin: bool = False
     written: tuple[str, ...] = ()
+    priced: tuple[int, Charge | NotPriced] | None = None
 
     @property
     def settled_id(self) -> str | None:
