@@ -3,6 +3,7 @@
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import Field
@@ -27,6 +28,8 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
 }
 RETRY_AFTER = {"Retry-After": "1"}
 
+log = structlog.get_logger(__name__)
+
 Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
 Offset = Annotated[int, Query(ge=0, le=OFFSET_MAX)]
 Cents = Annotated[int, Field(ge=0, le=CENTS_MAX)]
@@ -42,7 +45,8 @@ class BooksRoute(APIRoute):
         async def answer_or_unavailable(request: Request) -> Response:
             try:
                 return await handler(request)
-            except OUTAGES:
+            except OUTAGES as outage:
+                log.warning("books_out_of_reach", path=request.url.path, error=repr(outage))
                 raise unavailable() from None
 
         return answer_or_unavailable
