@@ -65,7 +65,7 @@ async def _while_billing(stage: Stage, running: System) -> Figure:
     async with Wire.open(stage.amqp_url) as wire:
         for turn in range(ROUNDS):
             billing = pace(EVENTS_PER_SECOND, CALM_SECONDS, wire.publisher_of_singles(f"calm-{turn}"))
-            checking = check_at_a_pace(running.gate.url, CHECKS_PER_SECOND, CALM_SECONDS, f"calm-{turn}")
+            checking = check_at_a_pace(running.gate.url, CHECKS_PER_SECOND, CALM_SECONDS, f"check-{turn}")
             _, latencies_ms = await over_amqp.both(billing, checking)
             p99s.append(percentile(latencies_ms, 99))
         await wire.all_settled()

@@ -96,6 +96,9 @@ async def check_at_a_pace(url: str, per_second: float, seconds: float, label: st
     asked = 0
 
     async def one(number: int, due: float) -> None:
+        # The server closes what was idle for some seconds.
+        while idle and idle[-1].transport.is_closing():
+            idle.pop()
         if idle:
             connection = idle.pop()
         else:
