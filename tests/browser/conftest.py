@@ -107,7 +107,7 @@ class System:
         raise TimeoutError
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def system(
     servers: Servers, template_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[System]:
@@ -130,7 +130,7 @@ async def system(
         yield System(hosted, platform, stack)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def chromium() -> AsyncIterator[Browser]:
     path = os.environ.get("RINGFENCE_CHROMIUM") or await asyncio.to_thread(_ensure_chromium)
     async with async_playwright() as playwright:
