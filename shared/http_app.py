@@ -1,5 +1,6 @@
 """One ASGI application for the hosted services: hot routes first, everything else through FastAPI behind the edge."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from shared.rate_limit import RateLimit
 from shared.service import Asgi, Host, Running, Service
 from shared.session_access import SessionAccess
 
+READY_SECONDS = 2.0
 STATUS_CODES = {
     404: "not_found",
     405: "method_not_allowed",
@@ -84,7 +86,8 @@ def _operations(running: dict[str, Running]) -> APIRouter:
 
     @router.get("/readyz", summary="The process can do its work")
     async def readyz() -> Response:
-        states = {name: await _is_ready(service) for name, service in running.items()}
+        answers = await asyncio.gather(*map(_is_ready, running.values()))
+        states = dict(zip(running, answers, strict=True))
         return OrjsonResponse(
             {"status": "ok" if all(states.values()) else "unavailable", "services": states},
             status_code=200 if all(states.values()) else 503,
@@ -101,7 +104,8 @@ async def _is_ready(service: Running) -> bool:
     if service.ready is None:
         return True
     try:
-        return await service.ready()
+        async with asyncio.timeout(READY_SECONDS):
+            return await service.ready()
     except Exception:
         log.warning("not_ready", exc_info=True)
         return False

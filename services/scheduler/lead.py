@@ -7,27 +7,33 @@ two may both think they lead; then a tick comes twice, which changes nothing.
 import asyncpg
 
 from services.scheduler.store import QUERIES
-from shared.postgres.pool import OUTAGES
+
+PATIENCE_SECONDS = 5.0
 
 
 class Lead:
-    """The lock, and the connection that holds it."""
+    """The lock, and the connection that holds it. A stalled server costs us the lead, never a connection."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
         self._connection: asyncpg.pool.PoolConnectionProxy | None = None
 
     async def held(self) -> bool:
-        """Whether we lead now; tries to take the lead if nobody has it."""
+        """Whether we lead now; tries to take the lead if nobody has it. Raises an outage after some seconds."""
         if self._connection is None:
-            connection = await self._pool.acquire(timeout=5)
-            if not await connection.fetchval(QUERIES.try_lead):
-                await self._pool.release(connection)
+            self._connection = await self._pool.acquire(timeout=PATIENCE_SECONDS)
+            try:
+                leads = await self._connection.fetchval(QUERIES.try_lead, timeout=PATIENCE_SECONDS)
+            except BaseException:
+                await self.give_up()
+                raise
+            if not leads:
+                connection, self._connection = self._connection, None
+                await self._pool.release(connection, timeout=PATIENCE_SECONDS)
                 return False
-            self._connection = connection
         try:
-            await self._connection.fetchval("SELECT 1", timeout=5)
-        except OUTAGES:
+            await self._connection.fetchval(QUERIES.still_there, timeout=PATIENCE_SECONDS)
+        except BaseException:
             await self.give_up()
             raise
         return True
@@ -37,4 +43,4 @@ class Lead:
         if self._connection is not None:
             connection, self._connection = self._connection, None
             connection.terminate()
-            await self._pool.release(connection)
+            await self._pool.release(connection, timeout=PATIENCE_SECONDS)

@@ -1,6 +1,9 @@
 -- name: try_lead
 SELECT pg_try_advisory_lock(hashtext(current_database()), 8403);
 
+-- name: still_there
+SELECT true;
+
 -- name: last_ticks
 SELECT name, last_due_at FROM scheduler.ticks;
 

@@ -1,5 +1,6 @@
 """The scheduler: the clock that says what is due. It does nothing itself; whoever owns the work hears the tick."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -8,7 +9,7 @@ import asyncpg
 import structlog
 
 from services.scheduler.domain.due import due_ticks
-from services.scheduler.lead import Lead
+from services.scheduler.lead import PATIENCE_SECONDS, Lead
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.store import QUERIES
 from shared.clock import rfc3339
@@ -17,9 +18,11 @@ from shared.ids import new_id
 from shared.messaging.cloudevents import cloud_event
 from shared.messaging.messages import Message
 from shared.messaging.topology import TICKS
+from shared.postgres.pool import Connection
 from shared.service import Host, Job, Running, Service
 
 LOOK_SECONDS = 0.25
+LOOKED_LATELY_SECONDS = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -31,17 +34,29 @@ class Scheduler:
         self._host = host
         self._pool = pool
         self._lead = Lead(pool)
+        self._looked_at = asyncio.get_running_loop().time()
         self._cadence = {name: settings.cadence_seconds(name) for name in TICK_NAMES}
 
     async def look(self) -> None:
         """Publish the due ticks if we lead. A tick that the broker did not confirm stays due."""
-        if not await self._lead.held():
+        leads = await self._lead.held()
+        self._looked_at = asyncio.get_running_loop().time()
+        if not leads:
             return
+        async with self._pool.acquire(timeout=PATIENCE_SECONDS) as connection:
+            await self._publish_due(connection)
+
+    async def _publish_due(self, connection: Connection) -> None:
         now = self._host.clock.now()
-        last = {row["name"]: row["last_due_at"] for row in await self._pool.fetch(QUERIES.last_ticks)}
+        rows = await connection.fetch(QUERIES.last_ticks, timeout=PATIENCE_SECONDS)
+        last = {row["name"]: row["last_due_at"] for row in rows}
         for name in due_ticks(now=now, last=last, cadence_seconds=self._cadence):
             await self._host.broker.publish(_tick(name, now))
-            await self._pool.execute(QUERIES.record_tick, name, now)
+            await connection.execute(QUERIES.record_tick, name, now, timeout=PATIENCE_SECONDS)
+
+    async def is_ready(self) -> bool:
+        """Whether it has been able to look lately, as the leader or beside one."""
+        return asyncio.get_running_loop().time() - self._looked_at < LOOKED_LATELY_SECONDS
 
     async def stop(self) -> None:
         await self._lead.give_up()
@@ -57,7 +72,7 @@ async def start(host: Host) -> AsyncIterator[Running]:
     async with host.open_pool("scheduler", size_max=2) as pool:
         scheduler = Scheduler(host, pool, SchedulerSettings())
         try:
-            yield Running(jobs=[Job("look_what_is_due", LOOK_SECONDS, scheduler.look)])
+            yield Running(jobs=[Job("look_what_is_due", LOOK_SECONDS, scheduler.look)], ready=scheduler.is_ready)
         finally:
             await scheduler.stop()
 

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from shared.clock import rfc3339
 from shared.contracts.usage_v1 import CallEnded, ChatMessage, SmsTransferred, Usage
 from shared.money import usd_exact
 from shared.rating.compiled import CompiledBook
@@ -122,8 +123,8 @@ def _facts(usage: Usage) -> tuple[str, str, str, int, dict[str, Any]]:
             "to": usage.to,
             "status": usage.status,
             "duration_seconds": usage.talk_seconds,
-            "started_at": usage.started_at,
-            "ended_at": usage.ended_at,
+            "started_at": rfc3339(usage.started_at),
+            "ended_at": rfc3339(usage.ended_at),
         }
         if usage.tier is not None:
             facts["tier"] = usage.tier

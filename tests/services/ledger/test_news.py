@@ -148,3 +148,18 @@ async def test_news_is_numbered_and_its_version_rises(
     assert versions == sorted(set(versions))
     balance = orjson.loads(rows[-1]["data"])
     assert balance["balance_cents"] == 995
+
+
+async def test_a_credit_lifts_a_billing_suspension_in_the_same_commit(
+    ringfence: Hosted, platform: httpx.AsyncClient, books: asyncpg.Connection
+) -> None:
+    """«A credit that brings balance + credit limit to zero or above … reinstates billing suspensions at once»."""
+    account_id = await open_account(platform, signup_credit_cents=0)
+    await books.execute("SELECT ledger.set_suspension_v1($1, 'billing', 'balance_depleted', now())", account_id)
+    await books.execute("SELECT ledger.set_suspension_v1($1, 'manual', 'abuse', now())", account_id)
+    adjustment = {"amount_cents": 100, "description": "cash"}
+    assert (await platform.post(f"/v1/accounts/{account_id}/adjustments", json=adjustment)).status_code == 201
+    row = await books.fetchrow(
+        "SELECT manual_suspension, billing_suspension FROM ledger.accounts WHERE account_id = $1", account_id
+    )
+    assert (row["manual_suspension"], row["billing_suspension"]) == ("abuse", None)

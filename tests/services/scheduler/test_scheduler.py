@@ -15,10 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ledger.service import LEDGER
+from services.scheduler import lead
 from services.scheduler.domain.due import due_ticks
 from services.scheduler.service import SCHEDULER
 from shared.contracts.ticks_v1 import TICK_NAMES
 from shared.messaging.topology import TICKS
+from shared.postgres.pool import open_pool
+from shared.postgres.queries import Queries
 from tests.conftest import PLATFORM_KEY, HostServices
 from tests.usage import envelope
 
@@ -114,3 +117,20 @@ def test_a_tick_is_due_when_its_cadence_has_passed(cadence: int, ago: int) -> No
 
 def test_a_tick_never_published_is_due() -> None:
     assert due_ticks(now=NOON, last={}, cadence_seconds={"holds": 15, "audit": 3600}) == ["holds", "audit"]
+
+
+async def test_a_stalled_server_costs_the_lead_but_no_connection(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ticks go on after any outage: a wait that was given up gives its connection back."""
+    pool = await open_pool(database_url, "scheduler", size_max=2)
+    monkeypatch.setattr(lead, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(
+        lead, "QUERIES", Queries({"try_lead": "SELECT pg_sleep(60) IS NULL", "still_there": "SELECT 1"})
+    )
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await lead.Lead(pool).held()
+    async with pool.acquire(timeout=2), pool.acquire(timeout=2):
+        pass
+    await pool.close()

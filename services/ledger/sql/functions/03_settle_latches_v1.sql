@@ -28,4 +28,9 @@ BEGIN
                      (3, 'balance_recovered', crossed.recovered_now)) AS news (place, type, is_due)
         WHERE accounts.account_id = crossed.account_id AND news.is_due;
     END LOOP;
+    -- What brings balance + credit limit to zero or above lifts a billing suspension in the same commit (contract §5).
+    PERFORM ledger.set_suspension_v1(account_id, 'billing', NULL, p_now)
+    FROM ledger.accounts
+    WHERE account_id = ANY (p_account_ids) AND billing_suspension IS NOT NULL
+      AND balance_micros + credit_limit_micros >= 0;
 END $$;

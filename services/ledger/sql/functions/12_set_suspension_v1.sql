@@ -1,6 +1,6 @@
 -- Suspend or reinstate an account: 'manual' by an operator, 'billing' for want of money. The two are kept apart,
 -- a payment lifts the billing one only. A reason of null lifts. A billing suspension takes the account's numbers
--- with it and brings them back. Says account_suspended / account_reinstated and number_* only where something
+-- with it and brings them back (of a released number nothing is said). Says account_suspended / account_reinstated and number_* only where something
 -- changed; returns whether it did. Locks: the account's row.
 CREATE OR REPLACE FUNCTION ledger.set_suspension_v1(p_account_id text, p_by text, p_reason text, p_now timestamptz)
 RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
@@ -41,7 +41,10 @@ BEGIN
             RETURNING number_id, number, suspended_by_hand
         )
         SELECT array_agg(jsonb_build_object('number_id', number_id, 'number', number, 'by', 'billing'))
-        INTO flipped_numbers FROM flipped WHERE NOT suspended_by_hand;
+        INTO flipped_numbers FROM flipped
+        WHERE NOT suspended_by_hand AND EXISTS (
+            SELECT FROM rentals WHERE rentals.account_id = p_account_id AND rentals.number_id = flipped.number_id
+              AND rentals.released_at IS NULL);
         IF flipped_numbers IS NOT NULL THEN
             PERFORM append_events_v1(
                 array_fill(p_account_id, ARRAY[cardinality(flipped_numbers)]),
