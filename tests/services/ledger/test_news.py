@@ -155,6 +155,8 @@ async def test_a_credit_lifts_a_billing_suspension_in_the_same_commit(
 ) -> None:
     """«A credit that brings balance + credit limit to zero or above … reinstates billing suspensions at once»."""
     account_id = await open_account(platform, signup_credit_cents=0)
+    owed = {"amount_cents": -100, "description": "owed"}
+    assert (await platform.post(f"/v1/accounts/{account_id}/adjustments", json=owed)).status_code == 201
     await books.execute("SELECT ledger.set_suspension_v1($1, 'billing', 'balance_depleted', now())", account_id)
     await books.execute("SELECT ledger.set_suspension_v1($1, 'manual', 'abuse', now())", account_id)
     adjustment = {"amount_cents": 100, "description": "cash"}

@@ -64,7 +64,8 @@ BEGIN
         -- Whoever may have crossed a latch; settle_latches_v1 knows for sure.
         RETURNING accounts.account_id,
                   (balance_micros < low_balance_micros) <> is_low
-                  OR (balance_micros + credit_limit_micros <= 0) <> is_depleted AS may_cross
+                  OR (balance_micros + credit_limit_micros <= 0) <> is_depleted
+                  OR billing_suspension IS NOT NULL AS may_cross
     )
     SELECT array_agg(account_id) FILTER (WHERE may_cross) INTO crossing FROM moved;
     IF crossing IS NOT NULL THEN
