@@ -1,5 +1,6 @@
 """Usage as a platform sends it, and the accounts it belongs to."""
 
+import zlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,8 +13,13 @@ from shared.rating.default_book import DEFAULT_BOOK
 
 CENTS = 1_000_000_00
 """A million dollars each: nobody runs low."""
-HELD_MICROS = 360_000
-TALK_SECONDS = 90
+HELD_MICROS = 1_800_000
+HELD_SECONDS = 600
+
+
+def talk_seconds(call_id: str) -> int:
+    """Calls of all lengths from five seconds to ten minutes, the same each time the call is asked about."""
+    return 5 + zlib.crc32(call_id.encode()) % (HELD_SECONDS - 4)
 
 
 def account_ids(count: int) -> list[str]:
@@ -58,7 +64,7 @@ async def hold_calls(connection: asyncpg.Connection, calls: Sequence[tuple[str, 
             ["open"] * count,
             [HELD_MICROS] * count,
             [0] * count,
-            [2 * TALK_SECONDS] * count,
+            [HELD_SECONDS] * count,
             [False] * count,
             ["0.18"] * count,
             ['{"to": "+4930123456", "from": "+15550100", "direction": "outbound"}'] * count,
@@ -70,7 +76,8 @@ async def hold_calls(connection: asyncpg.Connection, calls: Sequence[tuple[str, 
 
 def call_ended(account_id: str, call_id: str, now: datetime) -> dict[str, Any]:
     """A CloudEvent of a call that ended a moment ago."""
-    answered = now - timedelta(seconds=TALK_SECONDS + 5)
+    seconds = talk_seconds(call_id)
+    answered = now - timedelta(seconds=seconds + 5)
     return {
         "specversion": "1.0",
         "id": f"evt-{call_id}",
@@ -86,8 +93,8 @@ def call_ended(account_id: str, call_id: str, now: datetime) -> dict[str, Any]:
             "status": "completed",
             "started_at": rfc3339(answered - timedelta(seconds=4)),
             "answered_at": rfc3339(answered),
-            "ended_at": rfc3339(answered + timedelta(seconds=TALK_SECONDS)),
-            "duration_seconds": TALK_SECONDS,
+            "ended_at": rfc3339(answered + timedelta(seconds=seconds)),
+            "duration_seconds": seconds,
         },
     }
 

@@ -41,13 +41,13 @@ def instant(value: Any) -> datetime:
     """RFC 3339 with an offset, or epoch seconds; between the years 2000 and 2200. Raises ValueError."""
     if isinstance(value, datetime):
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("expected an RFC 3339 time with an offset, or epoch seconds")
     try:
         if isinstance(value, str):
             parsed = canonical_instant(value) or _other_instant(value)
-        else:
+        elif isinstance(value, int | float) and not isinstance(value, bool):
             parsed = datetime.fromtimestamp(value, UTC)
+        else:
+            raise ValueError("expected an RFC 3339 time with an offset, or epoch seconds")
     except (OverflowError, OSError) as error:
         raise ValueError("the time is out of range") from error
     if not EARLIEST_YEAR <= parsed.year < LATEST_YEAR:

@@ -104,9 +104,10 @@ async def test_ten_thousand_events_in_any_order_end_in_the_same_balances(
 
 
 async def _speak_json(connection: asyncpg.Connection) -> None:
-    await connection.set_type_codec(
-        "jsonb",
-        schema="pg_catalog",
-        encoder=lambda value: value if isinstance(value, str) else orjson.dumps(value).decode(),
-        decoder=orjson.loads,
-    )
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(
+            kind,
+            schema="pg_catalog",
+            encoder=lambda value: value if isinstance(value, str) else orjson.dumps(value).decode(),
+            decoder=orjson.loads,
+        )
