@@ -5,7 +5,6 @@ ledger's, the stand-in is the stand-in; only the broker has nothing to do.
 """
 
 import asyncio
-import os
 import socket
 import uuid
 from collections.abc import AsyncIterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pytest
 import uvicorn
 
 from deploy.local.servers import Servers
@@ -164,15 +164,16 @@ async def light_system(database_url: str, folder: Path) -> AsyncIterator[Light]:
     listener = listen(0)
     webhook_url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/stripe/webhook"
     async with running_standin(folder, clock=clock, webhook_url=webhook_url) as standin:
-        os.environ["RINGFENCE_STRIPE_API_URL"] = standin.api_base
-        os.environ["RINGFENCE_STRIPE_WEBHOOK_SECRET"] = standin.webhook_secret
-        os.environ["STRIPE_API_KEY"] = standin.secret_key
         admin = await asyncpg.create_pool(database_url, min_size=1, max_size=2)
-        try:
-            async with light_context(database_url, clock) as context, _webhooks(context, listener):
-                yield Light(context, clock, standin.sim, admin, database_url)
-        finally:
-            await admin.close()
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("RINGFENCE_STRIPE_API_URL", standin.api_base)
+            environment.setenv("RINGFENCE_STRIPE_WEBHOOK_SECRET", standin.webhook_secret)
+            environment.setenv("STRIPE_API_KEY", standin.secret_key)
+            try:
+                async with light_context(database_url, clock) as context, _webhooks(context, listener):
+                    yield Light(context, clock, standin.sim, admin, database_url)
+            finally:
+                await admin.close()
 
 
 @asynccontextmanager
