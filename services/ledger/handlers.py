@@ -24,11 +24,9 @@ from shared.messaging.messages import Dead, Incoming, Outcome, Outcomes, Retry
 from shared.postgres.pool import Connection, transaction
 from shared.price_books import PriceBooks
 
-LANES_MAX = 4
-EVENTS_PER_LANE_MIN = 128
-"""A commit costs as much as posting some dozens of events: fewer than this share one."""
+LANES = 2
 EVENTS_PER_COMMIT_MAX = 256
-EVENTS_PER_GROUP_MAX = LANES_MAX * EVENTS_PER_COMMIT_MAX
+EVENTS_PER_GROUP_MAX = LANES * EVENTS_PER_COMMIT_MAX
 EVENTS_PER_TURN = 8
 SLOW = (NumberChanged, UsageAdjusted)
 """Few and far between: these are recorded one by one."""
@@ -47,8 +45,8 @@ class _Piece:
 class ChargeUsage:
     """Takes a batch of messages, posts their events in as few commits as there are hundreds of them.
 
-    While one group of events is being posted the next is read. A large group is posted in several lanes, each account
-    in one of them: several commits at a time keep both Python and PostgreSQL busy and never wait for each other.
+    While one group of events is being posted the next is read. A group is posted in two lanes, each account always
+    in the same one: two commits at a time keep both Python and PostgreSQL busy and never wait for each other.
     """
 
     def __init__(self, context: LedgerContext) -> None:
@@ -70,10 +68,9 @@ class ChargeUsage:
         return outcomes
 
     async def _post(self, group: Sequence[_Piece], outcomes: dict[int, list[Outcome]]) -> None:
-        count = max(1, min(LANES_MAX, len(group) // EVENTS_PER_LANE_MIN))
-        lanes: list[list[_Piece]] = [[] for _ in range(count)]
+        lanes: list[list[_Piece]] = [[] for _ in range(LANES)]
         for piece in group:
-            lanes[hash(piece.fact.account_id) % count].append(piece)
+            lanes[hash(piece.fact.account_id) % LANES].append(piece)
         await asyncio.gather(*(self._post_lane(lane, outcomes) for lane in lanes if lane))
 
     async def _post_lane(self, lane: Sequence[_Piece], outcomes: dict[int, list[Outcome]]) -> None:
