@@ -8,11 +8,13 @@ import orjson
 import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
 from shared.edge import Edge, Receive, Send
 from shared.http_errors import ApiError, invalid_request, our_mistake
+from shared.openapi import DescribedApp
 from shared.rate_limit import RateLimit
 from shared.service import Asgi, Host, Running, Service
 from shared.session_access import SessionAccess
@@ -28,10 +30,8 @@ STATUS_CODES = {
 log = structlog.get_logger(__name__)
 
 
-class OrjsonResponse(Response):
+class OrjsonResponse(JSONResponse):
     """JSON by orjson: integers stay integers, money text stays text."""
-
-    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         return orjson.dumps(content)
@@ -39,7 +39,7 @@ class OrjsonResponse(Response):
 
 def build_app(services: Sequence[Service], running: dict[str, Running], host: Host) -> tuple[FastAPI, Asgi]:
     """The FastAPI application (for its OpenAPI document) and the whole application to serve."""
-    app = FastAPI(
+    app = DescribedApp(
         title="Ringfence",
         version="1",
         description="Real-time prepaid billing: ask before the call, bill after it, know the balance always.",

@@ -24,6 +24,7 @@ from services.payments.store import SQL, payable_account
 from shared.contracts.fields_v1 import Strict
 from shared.http_app import OrjsonResponse
 from shared.http_errors import not_found
+from shared.openapi import TAKES_IDEMPOTENCY_KEY
 
 ROUTE_TOPUP = "POST /v1/billing/top-up"
 
@@ -76,7 +77,12 @@ def build_router(context: Context) -> APIRouter:
         await change_policy(context, account_id, wanted)
         return await account_answer(account_id)
 
-    @router.post("/top-up", status_code=201, summary="Charge a card and credit the balance")
+    @router.post(
+        "/top-up",
+        status_code=201,
+        summary="Charge a card and credit the balance",
+        openapi_extra=TAKES_IDEMPOTENCY_KEY,
+    )
     async def top_up(request: Request, body: TopUpRequest, account_id: str = account) -> Response:
         refuse_other_currency(body.currency)
         key = idempotency_key(request, body.idempotency_key)

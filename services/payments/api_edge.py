@@ -14,6 +14,7 @@ from services.payments.provider import ProviderUnavailable
 from services.payments.topups import Answer
 from shared.http_app import OrjsonResponse
 from shared.http_errors import ApiError, invalid_request
+from shared.openapi import AccountNamed
 from shared.postgres.pool import OUTAGES
 
 CENTS_MAX = 10**9
@@ -47,9 +48,9 @@ class PaymentsRoute(APIRoute):
 def account_asked_about(context: Context) -> Any:
     """A dependency for §5 and §6: the account of the key, or the one named in the header Ringfence-Account."""
 
-    async def account_of_request(request: Request) -> str:
+    async def account_of_request(request: Request, named: AccountNamed = None) -> str:
         principal = await context.host.access.principal(request.headers.get("authorization"))
-        return await context.host.access.account_id(principal, request.headers.get("ringfence-account"))
+        return await context.host.access.account_id(principal, named)
 
     return Depends(account_of_request)
 

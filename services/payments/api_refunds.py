@@ -24,6 +24,7 @@ from shared.http_app import OrjsonResponse
 from shared.http_errors import ApiError, not_found
 from shared.ids import new_id
 from shared.money import MICROS_PER_CENT, usd_exact, usd_text
+from shared.openapi import TAKES_IDEMPOTENCY_KEY
 from shared.postgres.pool import transaction
 
 KEY_LIFE = timedelta(hours=24)
@@ -40,8 +41,12 @@ class RefundRequest(Strict):
 def build_router(context: Context) -> APIRouter:
     router = APIRouter(tags=["transactions"], route_class=PaymentsRoute, dependencies=[platform_only(context)])
 
-    # The ledger declares this route, and serves it where there is no payments.
-    @router.post("/v1/transactions/{transaction_id}/refund", status_code=201, include_in_schema=False)
+    @router.post(
+        "/v1/transactions/{transaction_id}/refund",
+        status_code=201,
+        summary="Give a debit back to the wallet, or a payment back to the card",
+        openapi_extra=TAKES_IDEMPOTENCY_KEY,
+    )
     async def refund(request: Request, body: RefundRequest, transaction_id: TransactionId) -> Response:
         found = await context.pool.fetchrow(SQL.find_transaction, transaction_id)
         if found is None:

@@ -20,6 +20,7 @@ from services.payments.context import Context
 from services.payments.policy import Change, change_policy
 from shared.contracts.fields_v1 import Strict
 from shared.http_app import OrjsonResponse
+from shared.openapi import TAKES_IDEMPOTENCY_KEY
 
 ROUTE_TOPUP = "POST /v1/wallet/topup"
 
@@ -78,7 +79,9 @@ def build_router(context: Context) -> APIRouter:
         await change_policy(context, account_id, change)
         return await wallet_answer(account_id)
 
-    @router.post("/topup", status_code=201, summary="Charge a card and credit the balance")
+    @router.post(
+        "/topup", status_code=201, summary="Charge a card and credit the balance", openapi_extra=TAKES_IDEMPOTENCY_KEY
+    )
     async def topup(request: Request, body: WalletTopUp, account_id: str = account) -> Response:
         refuse_other_currency(body.currency)
         key = idempotency_key(request, body.idempotency_key)

@@ -9,6 +9,7 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from services.portal.context import PortalContext
 from services.portal.streams import MayStay
 from shared.http_errors import ApiError
+from shared.openapi import AccountNamed
 from shared.sessions import Session
 
 SEQ = re.compile(r"[0-9]{1,18}")
@@ -28,11 +29,11 @@ def build_router(context: PortalContext) -> APIRouter:
         response_class=Response,
         responses={200: {"content": {"text/event-stream": {}}}},
     )
-    async def events(request: Request) -> Response:
+    async def events(request: Request, named: AccountNamed = None) -> Response:
         cors = cors_headers(request, context)
         authorization = request.headers.get("authorization")
         principal = await access.principal(authorization)
-        account_id = await access.account_id(principal, request.headers.get("ringfence-account"))
+        account_id = await access.account_id(principal, named)
         streams.refuse_too_many(account_id)
         frames = streams.follow(account_id, last_event_id(request.headers), _may_stay(context, request))
         return EventSourceResponse(

@@ -16,6 +16,7 @@ from shared.edge import parse_body
 from shared.http_app import OrjsonResponse
 from shared.http_errors import ApiError, forbidden, not_found
 from shared.money import micros_of_price
+from shared.openapi import AccountNamed
 from shared.postgres.idempotency import Answer, Attempt, attempt
 from shared.postgres.pool import OUTAGES
 
@@ -84,9 +85,8 @@ def agency_of(context: SubscriptionsContext) -> Any:
     Raises 403 for other accounts' keys, 422 `account_required`, 404 for what is no agency.
     """
 
-    async def find(request: Request) -> str:
+    async def find(request: Request, named: AccountNamed = None) -> str:
         principal = await principal_of(context, request)
-        named = request.headers.get("ringfence-account")
         if principal.kind == "agency" and principal.account_id is not None:
             if named not in (None, principal.account_id):
                 raise not_found("account")

@@ -14,6 +14,7 @@ from services.subscriptions.subscribing import apply_pack, cancel_subscription, 
 from shared.contracts.fields_v1 import Strict
 from shared.http_app import OrjsonResponse
 from shared.http_errors import not_found
+from shared.openapi import TAKES_IDEMPOTENCY_KEY
 from shared.postgres.idempotency import Answer, once
 from shared.postgres.pool import Connection, transaction
 
@@ -34,7 +35,12 @@ def build_router(context: SubscriptionsContext) -> APIRouter:
     pool = context.pool
     for_agency, for_both = client_in_path(context, client_may=False), client_in_path(context, client_may=True)
 
-    @router.post("/subscription", status_code=201, summary="Start a subscription on the assigned plan")
+    @router.post(
+        "/subscription",
+        status_code=201,
+        summary="Start a subscription on the assigned plan",
+        openapi_extra=TAKES_IDEMPOTENCY_KEY,
+    )
     async def start(request: Request, client: Client = for_both) -> Response:
         now = context.now()
 
@@ -76,7 +82,12 @@ def build_router(context: SubscriptionsContext) -> APIRouter:
         pools = await pool.fetchrow(QUERIES.usage, client.account_id)
         return OrjsonResponse(usage_json(pools, subscription if is_running else None))
 
-    @router.post("/packs/{pack_id}/apply", status_code=201, summary="Credit a pack's minutes, ask for its price")
+    @router.post(
+        "/packs/{pack_id}/apply",
+        status_code=201,
+        summary="Credit a pack's minutes, ask for its price",
+        openapi_extra=TAKES_IDEMPOTENCY_KEY,
+    )
     async def apply(request: Request, pack_id: str, body: Payment = UNPAID, client: Client = for_agency) -> Response:
         now = context.now()
 
