@@ -16,6 +16,12 @@ from shared.money import MICROS_PER_CENT, cents_floor, usd_number, usd_text
 AVERAGED_DAYS = 7
 UNSET_MINIMUM_CENTS = 0
 UNSET_AMOUNT_CENTS = 0
+DISPUTED = (
+    "dispute",
+    "A payment was disputed: no card is charged automatically until the dispute is won, or a card is chosen or the"
+    " settings are changed.",
+)
+"""Failure code and words where a dispute, not a decline, has stopped automatic charges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,9 @@ def billing_account_json(state: BillingState) -> dict[str, Any]:
 def _reload_json(state: BillingState) -> dict[str, Any]:
     stopped = state.of_profile("stopped")
     next_try_at = state.of_profile("next_try_at")
+    code, error = state.of_profile("failure_code"), state.of_profile("failure_message")
+    if stopped == "dispute":
+        code, error = DISPUTED
     return {
         "auto_reload_enabled": state.of_profile("reload_enabled", False),
         "auto_reload_minimum_cents": state.of_profile("reload_minimum_cents", UNSET_MINIMUM_CENTS),
@@ -92,8 +101,8 @@ def _reload_json(state: BillingState) -> dict[str, Any]:
         "auto_reload_consecutive_declines": state.of_profile("declines", 0),
         "auto_reload_failed_amount_cents": state.of_profile("failed_amount_cents"),
         "auto_reload_failed_at": _time(state.of_profile("failed_at")),
-        "auto_reload_failure_code": state.of_profile("failure_code"),
-        "auto_reload_last_error": state.of_profile("failure_message"),
+        "auto_reload_failure_code": code,
+        "auto_reload_last_error": error,
         "auto_reload_month_spend_cents": state.month_spend_cents,
         "auto_reload_next_retry_at": _time(next_try_at),
         "auto_reload_paused": stopped is not None or next_try_at is not None,

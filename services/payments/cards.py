@@ -101,9 +101,13 @@ async def save_card(context: Context, account_id: str, card: Card, *, way: str, 
         await _keep(connection, account_id, card, way, now, becomes_default=becomes_default)
         if becomes_default:
             await _set_default(connection, profile, card, now)
+        elif make_default:
+            # The same card chosen again, after a dispute: the customer agrees to charges once more.
+            await connection.execute(SQL.resume_after_dispute, account_id)
     context.tell(account_id)
     if becomes_default:
         context.spawn(_prefer(context, account_id, card.card_id), f"prefer card of {account_id}")
+    if becomes_default or profile["stopped"] == "dispute":
         await consider(context, account_id)
 
 

@@ -21,6 +21,7 @@ from services.payments.domain.recharging import (
     cap_month,
     decide,
     due_charge,
+    is_capped,
     suspension_reason,
 )
 from services.payments.provider import ProviderUnavailable
@@ -100,9 +101,9 @@ async def _consider(context: Context, account_id: str) -> Considered:
         decision = await _decide(context, connection, profile, standing, now)
         await _note_crossing(context, connection, profile, standing, now)
         considered = await _begin(context, connection, profile, account, decision, now)
+        if is_capped(decision):
+            await _say_capped(connection, profile, now)  # why it is not charged, before what follows from it
         await _suspend_or_lift(connection, profile, account, standing, decision, now)
-        if decision is WhyNot.CAPPED:
-            await _say_capped(connection, profile, now)
     context.tell(account_id)
     return considered
 

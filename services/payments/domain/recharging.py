@@ -66,8 +66,11 @@ class WhyNot(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Charge:
+    """`is_beside_cap`: auto-reload would have charged, but its month's cap is reached; what is owed is settled."""
+
     kind: Kind
     amount_cents: int
+    is_beside_cap: bool = False
 
 
 def cents_to_reach(target_cents: int, balance_micros: int) -> int:
@@ -97,10 +100,19 @@ def due_charge(standing: Standing, policy: Policy, auto_charge: AutoCharge) -> C
             return None
         amount = max(auto_charge.amount_cents, cents_to_reach(auto_charge.threshold_cents, balance))
         return Charge(Kind.AUTO_CHARGE, max(CARD_MINIMUM_CENTS, amount))
-    if standing.settle_negative or policy.settles_until_charged:
-        owed = owed_cents(standing)
-        return Charge(Kind.SETTLE_NEGATIVE, max(CARD_MINIMUM_CENTS, owed)) if owed > 0 else None
-    return None
+    return _settlement(standing, policy)
+
+
+def _settlement(standing: Standing, policy: Policy) -> Charge | None:
+    owed = owed_cents(standing)
+    if owed == 0 or not (standing.settle_negative or policy.settles_until_charged):
+        return None
+    return Charge(Kind.SETTLE_NEGATIVE, max(CARD_MINIMUM_CENTS, owed))
+
+
+def is_capped(decision: Charge | WhyNot) -> bool:
+    """Whether auto-reload rests because of its monthly cap, whatever else is charged."""
+    return decision is WhyNot.CAPPED or (isinstance(decision, Charge) and decision.is_beside_cap)
 
 
 def decide(
@@ -108,7 +120,8 @@ def decide(
 ) -> Charge | WhyNot:
     """The one decision of every trigger, so that triggers may come twice, late and together.
 
-    `card_limit_cents` is the largest single charge; a gap beyond it is closed by more than one.
+    `card_limit_cents` is the largest single charge; a gap beyond it is closed by more than one. The cap is on
+    auto-reload alone: what is owed is settled beside it. A card that was declined rests from every kind of charge.
     """
     due = due_charge(standing, policy, auto_charge)
     if due is None:
@@ -125,7 +138,10 @@ def decide(
     limit = policy.monthly_limit_cents if charge.kind is Kind.AUTO_RELOAD else None
     # Never a partial charge: it would not lift the balance over the minimum and would come again at once.
     if limit is not None and policy.month_spend_cents + charge.amount_cents > limit:
-        return WhyNot.CAPPED
+        owed = _settlement(standing, policy)
+        if owed is None:
+            return WhyNot.CAPPED
+        return Charge(owed.kind, min(owed.amount_cents, card_limit_cents), is_beside_cap=True)
     return charge
 
 

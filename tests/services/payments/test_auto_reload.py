@@ -106,6 +106,31 @@ async def test_the_cap_is_never_passed_and_counts_what_is_in_flight(platform: Pl
     await eventually(lambda: _balance_is(customer, 3_500))
 
 
+async def test_what_is_owed_is_settled_while_auto_reload_is_capped(platform: Platform) -> None:
+    """§5: "`settle_negative`, where neither of these acts, charges what is owed"; the cap is on auto-reload."""
+    customer = await platform.customer(balance_cents=100, settle_negative=True)
+    await customer.save_card()
+    await customer.reload(0, 3_000, auto_reload_monthly_limit_cents=0)
+    await platform.spend(customer.account_id, 443)
+    await eventually(lambda: _balance_is(customer, 0))
+    assert [charge["amount"] for charge in await platform.charges()] == [343]
+    assert (await customer.transactions())[0]["reason"] == "settle_negative"
+    assert len(await platform.events("auto_reload_capped")) == 1
+    assert (await customer.billing())["auto_reload_status"] == "capped"
+    assert await platform.events("account_suspended") == []
+
+
+async def test_a_capped_account_is_told_so_before_it_is_suspended(platform: Platform) -> None:
+    """§5, Suspension: "Before it there was always a tried charge, or `balance_low` and the notice"."""
+    customer = await platform.customer(balance_cents=100)
+    await customer.save_card()
+    await customer.reload(0, 3_000, auto_reload_monthly_limit_cents=0)
+    await platform.spend(customer.account_id, 443)
+    await eventually(lambda: platform.events("account_suspended"))
+    told = [event["type"] for event in reversed(await platform.events())]
+    assert told.index("balance_low") < told.index("auto_reload_capped") < told.index("account_suspended")
+
+
 async def test_a_month_of_usage_at_the_cap_never_passes_it(platform: Platform, customer: Customer) -> None:
     """Issue: "A month of usage at the cap → never a cent above it"."""
     await _into_next_month(platform)

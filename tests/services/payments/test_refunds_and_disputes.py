@@ -156,7 +156,7 @@ async def test_an_inquiry_takes_nothing_until_it_becomes_a_dispute(platform: Pla
 
 
 async def test_a_dispute_pauses_auto_reload(platform: Platform, customer: Customer) -> None:
-    """Whoever disputes a charge has not agreed to the next one."""
+    """§5: "`stopped` until the card or settings change", and said in words: who disputes has not agreed to the next."""
     await customer.reload(100, 1_000)
     intent = (await platform.intents())[-1]["id"]
     await platform.sim.dispute(payment_intent=intent)
@@ -164,7 +164,13 @@ async def test_a_dispute_pauses_auto_reload(platform: Platform, customer: Custom
     await platform.tick("recharge")
     await asyncio.sleep(0.4)
     assert len(await platform.charges()) == 1
-    assert (await customer.billing())["auto_reload_status"] == "stopped"
+    account = await customer.billing()
+    assert (account["auto_reload_status"], account["auto_reload_failure_code"]) == ("stopped", "dispute")
+    assert account["auto_reload_last_error"].startswith("A payment was disputed")
+    await customer.save_card_again()
+    await eventually(lambda: _balance_is(customer, 1_000))
+    account = await customer.billing()
+    assert (account["auto_reload_status"], account["auto_reload_last_error"]) == ("ok", None)
 
 
 async def _stripe(platform: Platform, path: str, **form: Any) -> None:
