@@ -11,10 +11,12 @@ from datetime import datetime
 import asyncpg
 
 from services.ledger.context import LedgerContext
-from services.ledger.domain.charges import Charge, allocate_ms, charge_for, minutes_charge, minutes_needed_ms
-from services.ledger.domain.correcting import Correction, corrected, give_back_ms, in_force
-from services.ledger.domain.posting import REVENUE, Later, judge_known
+from services.ledger.domain.charges import Charge, charge_for, minutes_charge, minutes_needed_ms
+from services.ledger.domain.correcting import Correction, Minutes, correct_ms, corrected, in_force
+from services.ledger.domain.posting import REVENUE, Later, MinutesUsed, judge_known
 from services.ledger.domain.usage import Refused, UsageFact, stored_usage
+from services.ledger.plans import QUERIES as PLANS
+from services.ledger.plans import consume_minutes, plan_of, plans_then
 from services.ledger.store import QUERIES
 from services.ledger.transfers import Transfer, post_transfers
 from shared.contracts.usage_v1 import UsageAdjusted
@@ -113,43 +115,35 @@ async def _settle_money(
 async def _settle_minutes(
     connection: Connection, fact: UsageFact, transfer_ids: Sequence[int], now: datetime
 ) -> int | None:
-    pools = await connection.fetchrow(QUERIES.pools_of, fact.account_id)
-    if pools is None or pools["subscription_id"] is None:
+    """The difference goes where usage told now would go: into the open period, or to the plan that has stopped."""
+    pools = await connection.fetchrow(PLANS.pools_of, fact.account_id)
+    if pools is None:
         return None
-    needed_ms = minutes_needed_ms(fact.usage, chat_ms=pools["chat_ms"]) or 0
-    rows = await connection.fetch(QUERIES.minutes_of, fact.account_id, transfer_ids)
-    difference_ms = needed_ms - sum(abs(row["amount_ms"]) for row in rows)
-    if difference_ms == 0:
+    (then,) = await plans_then(connection, [fact])
+    plan = plan_of(then)
+    needed_ms = None if plan is None else minutes_needed_ms(fact.usage, chat_ms=plan.chat_ms)
+    if plan is None or needed_ms is None:
         return None
-    if difference_ms > 0:
-        parts = allocate_ms(difference_ms, included_ms=pools["included_ms"], wallet_ms=pools["wallet_ms"])
-    else:
-        used = {
-            pool: await connection.fetchval(
-                QUERIES.minutes_used_in_period, fact.account_id, pool, pools["period_start"]
-            )
-            for pool in ("included", "wallet")
-        }
-        given_back = give_back_ms(
-            -difference_ms,
-            billable_ms=pools["billable_ms"],
-            wallet_used_ms=used["wallet"],
-            included_used_ms=used["included"],
-        )
-        parts = {pool: -amount_ms for pool, amount_ms in given_back.items()}
-    charge = minutes_charge(fact.usage, parts=parts)
-    transfer_id = await _post(connection, fact, charge, 0, transfer_ids, now)
-    moved = {pool: amount_ms for pool, amount_ms in parts.items() if amount_ms}
-    await connection.execute(
-        QUERIES.consume_minutes,
-        [fact.account_id] * len(moved),
-        list(moved),
-        list(moved.values()),
-        "corrected",
-        [transfer_id] * len(moved),
-        now,
-    )
+    moved_ms = await connection.fetchval(PLANS.moved_minutes_of, fact.account_id, transfer_ids)
+    parts = correct_ms(needed_ms - moved_ms, _minutes(pools, then))
+    used = [MinutesUsed(fact.account_id, pool, ms, plan.subscription_id, 0) for pool, ms in parts.items() if ms]
+    if not used:
+        return None
+    transfer_id = await _post(connection, fact, minutes_charge(fact.usage, parts=parts), 0, transfer_ids, now)
+    await consume_minutes(connection, used, [transfer_id], now, reason="corrected")
     return transfer_id
+
+
+def _minutes(pools: asyncpg.Record, then: asyncpg.Record) -> Minutes:
+    is_open = pools["subscription_id"] is not None
+    return Minutes(
+        is_open=is_open,
+        included_ms=pools["included_ms"],
+        wallet_ms=pools["wallet_ms"],
+        billable_ms=pools["billable_ms"] if is_open else then["late_ms"],
+        included_used_ms=pools["included_used_ms"],
+        wallet_used_ms=pools["wallet_used_ms"],
+    )
 
 
 async def _post(

@@ -1,7 +1,7 @@
 """What the ledger does with messages.
 
 ChargeUsage             usage events from `ringfence.usage`: price, post, settle holds, tell the balance (the hot path)
-take_up_waiting_usage   the same for usage that had to wait in the books
+post_within             the same inside a transaction of the caller's
 """
 
 import asyncio
@@ -16,8 +16,8 @@ import orjson
 from services.ledger import corrections, rentals, store
 from services.ledger.context import LedgerContext
 from services.ledger.domain.posting import Judge, Later, Posting, price_ahead
-from services.ledger.domain.usage import Refused, UsageFact, read_usage, stored_usage
-from services.ledger.store import QUERIES
+from services.ledger.domain.usage import Refused, UsageFact, read_usage
+from services.ledger.plans import recall_plans
 from shared import strict_json
 from shared.contracts.usage_v1 import NumberChanged, UsageAdjusted
 from shared.messaging.messages import Dead, Incoming, Outcome, Outcomes, Retry
@@ -142,19 +142,19 @@ async def post_usage(context: LedgerContext, facts: Sequence[UsageFact]) -> list
     """
     now = context.host.clock.now()
     async with transaction(context.pool) as connection:
-        results = await _post_within(context, connection, facts, now)
+        results = await post_within(context, connection, facts, now)
     context.host.announcer.tell({fact.account_id for fact in facts})
     return results
 
 
-async def _post_within(
+async def post_within(
     context: LedgerContext, connection: Connection, facts: Sequence[UsageFact], now: datetime
 ) -> list[Refused | Later | None]:
     results: dict[int, Refused | Later | None] = {}
     hot = [place for place, fact in enumerate(facts) if not isinstance(fact.usage, SLOW)]
     # The lock covers every account of the commit, in one order.
     rows = await store.open_usage(connection, facts)
-    posting = await _judge(context, [facts[place] for place in hot], [rows[place] for place in hot])
+    posting = await _judge(context, connection, [facts[place] for place in hot], [rows[place] for place in hot])
     if posting.accepted:
         await store.post(connection, posting, now)
     results.update(zip(hot, posting.outcomes, strict=True))
@@ -170,25 +170,14 @@ async def _post_within(
     return [results[place] for place in range(len(facts))]
 
 
-async def take_up_waiting_usage(context: LedgerContext) -> None:
-    """Post usage that waited for its period to open (a client's plan renewed a moment after the usage ended)."""
-    while True:
-        now = context.host.clock.now()
-        async with transaction(context.pool) as connection:
-            rows = await connection.fetch(QUERIES.take_up_waiting_usage, EVENTS_PER_COMMIT_MAX)
-            facts = [stored_usage(**row) for row in rows]
-            if facts:
-                await _post_within(context, connection, facts, now)
-        if not facts:
-            return
-        context.host.announcer.tell({fact.account_id for fact in facts})
-
-
-async def _judge(context: LedgerContext, facts: Sequence[UsageFact], rows: Sequence[asyncpg.Record]) -> Posting:
+async def _judge(
+    context: LedgerContext, connection: Connection, facts: Sequence[UsageFact], rows: Sequence[asyncpg.Record]
+) -> Posting:
     if not facts:
         return Posting()
     await learn_prices(context, facts, rows)
-    return Judge(context.prices.in_force).judge(facts, [store.seen_of(row) for row in rows])
+    seen = await recall_plans(connection, facts, [store.seen_of(row) for row in rows])
+    return Judge(context.prices.in_force).judge(facts, seen)
 
 
 async def learn_prices(context: LedgerContext, facts: Sequence[UsageFact], rows: Sequence[Any]) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from services.ledger.context import LedgerContext
-from services.ledger.handlers import take_up_waiting_usage
 from services.ledger.store import QUERIES
+from services.ledger.waiting import take_up_waiting_usage
 from shared.service import Job
 
 EVENTS_KEPT = timedelta(days=30)

@@ -39,14 +39,6 @@ FROM ledger.usage_events WHERE account_id = $1 AND refers_to_source = $2 AND ref
 -- name: amounts_of
 SELECT coalesce(sum(amount_micros), 0)::bigint FROM ledger.transfers WHERE id = ANY ($1);
 
--- name: minutes_of
-SELECT pool, sum(amount_ms)::bigint AS amount_ms FROM ledger.pool_transfers
-WHERE account_id = $1 AND transfer_id = ANY ($2) GROUP BY pool;
-
--- name: pools_of
-SELECT subscription_id, chat_ms, included_ms, wallet_ms, billable_ms, period_start, period_end
-FROM ledger.pools WHERE account_id = $1;
-
 -- name: record_usage
 INSERT INTO ledger.usage_events (
     account_id, source, event_id, type, content_hash, state, occurred_at, stated_at, received_at, data,
@@ -57,24 +49,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
 UPDATE ledger.usage_events SET state = $4, transfer_id = coalesce($5, transfer_id)
 WHERE account_id = $1 AND source = $2 AND event_id = $3;
 
--- name: take_up_waiting_usage
-DELETE FROM ledger.usage_events AS waiting
-WHERE (account_id, source, event_id) IN (
-    SELECT each.account_id, each.source, each.event_id
-    FROM ledger.usage_events AS each LEFT JOIN ledger.pools USING (account_id)
-    WHERE each.state = 'waiting' AND each.refers_to_id IS NULL
-      AND (pools.subscription_id IS NULL
-           OR greatest(each.occurred_at, (each.data ->> 'ended_at')::timestamptz) < pools.period_end)
-    ORDER BY each.received_at LIMIT $1
-    FOR UPDATE OF each SKIP LOCKED)
-RETURNING source, event_id, type, data, stated_at;
-
 -- name: forget_usage
 DELETE FROM ledger.usage_events WHERE account_id = $1 AND source = $2 AND event_id = $3;
-
--- name: minutes_used_in_period
-SELECT coalesce(-sum(amount_ms), 0)::bigint FROM ledger.pool_transfers
-WHERE account_id = $1 AND pool = $2 AND reason IN ('used', 'corrected') AND created_at >= $3;
 
 -- name: upsert_number
 INSERT INTO ledger.numbers (account_id, number_id, number, suspended_by_billing) VALUES ($1, $2, $3, $4)

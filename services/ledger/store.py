@@ -9,14 +9,16 @@ import asyncpg
 import orjson
 
 from services.ledger.domain.charges import Charge
+from services.ledger.domain.plans import counted_at
 from services.ledger.domain.posting import REVENUE, Accepted, Posting, Seen
 from services.ledger.domain.usage import UsageFact
+from services.ledger.plans import consume_minutes
 from shared.contracts.usage_v1 import CallEnded, SmsTransferred
 from shared.postgres.pool import Connection
 from shared.postgres.queries import Queries
 
 QUERIES = Queries.load(Path(__file__).with_name("queries.sql"))
-SEEN_COLUMNS = len(Seen._fields)
+SEEN_COLUMNS = len(Seen._fields) - len(Seen._field_defaults)
 
 
 async def open_usage(connection: Connection, facts: Sequence[UsageFact]) -> list[asyncpg.Record]:
@@ -90,7 +92,11 @@ def _told(entry: Accepted) -> tuple[str, ...]:
         "" if entry.state == "waiting" else fact.settled_id or "",
         "t" if entry.hold_is_open else "f",
     )
-    return (fact.written or written(fact)) + decided + (_NOTHING_PAID if charge is None else _paid(charge))
+    known = fact.written or written(fact)
+    if entry.state == "waiting":
+        # It waits for the period of this moment, and is written anew when it is taken up.
+        known = (*known[:_OCCURRED_AT], counted_at(fact).isoformat(), *known[_OCCURRED_AT + 1 :])
+    return known + decided + (_NOTHING_PAID if charge is None else _paid(charge))
 
 
 _NOTHING_PAID = ("",) * 6
@@ -99,6 +105,7 @@ _NOTHING_PAID = ("",) * 6
 def _paid(charge: Charge) -> tuple[str, ...]:
     return (
         str(-charge.amount_micros),
+_OCCURRED_AT = 6
         charge.reason,
         charge.description,
         charge.reference_type,
@@ -119,19 +126,3 @@ def _own_number(fact: UsageFact) -> tuple[str | None, str | None]:
     if usage.number_id is None:
         return None, None
     return usage.number_id, usage.from_ if outbound else usage.to
-
-
-async def _consume_minutes(
-    connection: Connection, posting: Posting, transfer_ids: Sequence[int], now: datetime
-) -> None:
-    """Take the minutes of a posting out of their pools."""
-    used = posting.minutes
-    await connection.execute(
-        QUERIES.consume_minutes,
-        [part.account_id for part in used],
-        [part.pool for part in used],
-        [part.amount_ms for part in used],
-        "used",
-        [transfer_ids[part.place] for part in used],
-        now,
-    )

@@ -161,7 +161,7 @@ class LedgerMachine(RuleBasedStateMachine):
         async def die() -> None:
             context = self.books.context
             async with transaction(context.pool) as connection:
-                await handlers._post_within(context, connection, self._facts([event]), self.books.clock.now())
+                await handlers.post_within(context, connection, self._facts([event]), self.books.clock.now())
                 raise ConnectionAbortedError
 
         with contextlib.suppress(ConnectionAbortedError):

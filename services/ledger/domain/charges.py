@@ -78,7 +78,9 @@ def _shown(reason: str, rated: Rated) -> tuple[str, orjson.Fragment]:
 
 
 def minutes_charge(usage: Usage, *, parts: dict[str, int]) -> Charge:
-    """A call or chat that minutes of a plan paid for: no money; `parts` says how many ms came from which pool."""
+    """A call or chat that minutes of a plan paid for: no money; `parts` says how many ms came from which pool. What was
+    told late is billable to those who read it.
+    """
     reason, reference_type, reference_id, quantity, facts = _facts(usage)
     seconds, ms = divmod(abs(sum(parts.values())), MS_PER_SECOND)
     title = "Call" if reason == "call" else "Chat"
@@ -89,8 +91,15 @@ def minutes_charge(usage: Usage, *, parts: dict[str, int]) -> Charge:
         reference_type=reference_type,
         reference_id=reference_id,
         description=f"{title} on plan: {seconds}{f'.{ms:03d}' if ms else ''} seconds",
-        metadata={"components": [], "total_usd": "0", "minute_pools_ms": parts, **facts},
+        metadata={"components": [], "total_usd": "0", "minute_pools_ms": _shown_parts(parts), **facts},
     )
+
+
+def _shown_parts(parts: dict[str, int]) -> dict[str, int]:
+    names = ("included", "wallet", "billable")
+    shown = {name: parts.get(name, 0) for name in names}
+    shown["billable"] += parts.get("late", 0)
+    return shown
 
 
 def minutes_needed_ms(usage: Usage, *, chat_ms: int | None) -> int | None:

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from services.ledger.domain.charges import Charge, allocate_ms, charge_for, minutes_charge, minutes_needed_ms
-from services.ledger.domain.usage import Refused, UsageFact, latest_instant
+from services.ledger.domain.charges import Charge, charge_for, minutes_charge, minutes_needed_ms
+from services.ledger.domain.plans import Plan, counted_at, plan_then, take_ms
+from services.ledger.domain.usage import Refused, UsageFact
 from shared.price_books import InForce
 from shared.rating.cost import NotPriced
 
@@ -24,7 +25,9 @@ REVENUE: Final = "revenue"
 
 
 class Seen(NamedTuple):
-    """What the books say about one event, read under lock: the first columns of ledger.open_usage_v1."""
+    """What the books say about one event, read under lock: the first columns of ledger.open_usage_v1. `past` is the
+    plan that ran as the usage ended, where that may be another one than the present (`plans.needs_history`).
+    """
 
     is_known_account: bool
     prices_version: int
@@ -37,6 +40,8 @@ class Seen(NamedTuple):
     chat_ms: int | None
     included_ms: int | None
     wallet_ms: int | None
+    counts_from: datetime | None
+    past: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +67,14 @@ class Accepted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MinutesUsed:
-    """So many ms out of one pool of one account, for the posting at this place (an index into `accepted`)."""
+    """So many ms out of one pool of one account, for the posting at this place (an index into `accepted`), counted by
+    the plan of this subscription.
+    """
 
     account_id: str
     pool: str
     amount_ms: int
+    subscription_id: str
     place: int
 
 
@@ -128,10 +136,11 @@ class Judge:
         return self._price(fact, seen)
 
     def _price(self, fact: UsageFact, seen: Seen) -> Judgement:
-        if seen.subscription_id is not None:
-            needed_ms = minutes_needed_ms(fact.usage, chat_ms=seen.chat_ms)
+        plan = plan_then(fact, seen, seen.past)
+        if plan is not None:
+            needed_ms = minutes_needed_ms(fact.usage, chat_ms=plan.chat_ms)
             if needed_ms is not None:
-                return self._take_minutes(fact, seen, needed_ms)
+                return self._take_minutes(fact, seen, plan, needed_ms)
         prices = self._prices_of(fact.account_id, seen.prices_version, fact.occurred_at)
         if prices is None:
             return Refused("destination_not_priced", "no price book was in force at that time")
@@ -143,18 +152,21 @@ class Judge:
             return Accepted(fact, "free", None, prices.version, prices.own_version, is_open)
         return Accepted(fact, "posted", _marked(charge, seen), prices.version, prices.own_version, is_open)
 
-    def _take_minutes(self, fact: UsageFact, seen: Seen, needed_ms: int) -> Accepted:
-        assert seen.period_end is not None
-        if latest_instant(fact) >= seen.period_end:
+    def _take_minutes(self, fact: UsageFact, seen: Seen, plan: Plan, needed_ms: int) -> Accepted:
+        is_running = plan.subscription_id == seen.subscription_id
+        if is_running and seen.period_end is not None and counted_at(fact) >= seen.period_end:
             return Accepted(fact, "waiting")
         if needed_ms == 0:
             return Accepted(fact, "free", hold_is_open=seen.hold_state == "open")
         included_ms, wallet_ms = self._pools.get(fact.account_id, (seen.included_ms or 0, seen.wallet_ms or 0))
-        parts = allocate_ms(needed_ms, included_ms=included_ms, wallet_ms=wallet_ms)
+        is_open = seen.subscription_id is not None
+        parts = take_ms(needed_ms, is_open=is_open, included_ms=included_ms, wallet_ms=wallet_ms)
         self._pools[fact.account_id] = (included_ms - parts["included"], wallet_ms - parts["wallet"])
         place = len(self._posting.accepted)
         self._posting.minutes += [
-            MinutesUsed(fact.account_id, pool, amount_ms, place) for pool, amount_ms in parts.items() if amount_ms
+            MinutesUsed(fact.account_id, pool, amount_ms, plan.subscription_id, place)
+            for pool, amount_ms in parts.items()
+            if amount_ms
         ]
         charge = minutes_charge(fact.usage, parts=parts)
         return Accepted(fact, "posted", charge, hold_is_open=seen.hold_state == "open")

@@ -1,12 +1,15 @@
 -- What posting these usage events needs, read under lock: is the account there, is the event known, is there a twin,
 -- which hold waits for it, which minutes are there, does a correction wait. One row per event in the order given.
+-- wallet_ms is null for an account that never had minutes; which plan ran before the present one is a question of its
+-- own (plans.sql), for few events.
 -- Locks first, reads second: accounts in the order of account_id, kept until the caller commits.
 CREATE OR REPLACE FUNCTION ledger.open_usage_v1(
     p_account_ids text[], p_sources text[], p_event_ids text[], p_types text[], p_ref_ids text[]
 ) RETURNS TABLE (
     is_known_account boolean, prices_version integer, known_hash bytea, has_twin boolean,
     hold_state text, hold_amount_micros bigint, subscription_id text, period_end timestamptz,
-    chat_ms bigint, included_ms bigint, wallet_ms bigint, has_correction boolean, book_version integer
+    chat_ms bigint, included_ms bigint, wallet_ms bigint, counts_from timestamptz,
+    has_correction boolean, book_version integer
 ) LANGUAGE plpgsql
 -- A plan made while tables are small must suit large ones, too.
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
@@ -18,7 +21,7 @@ BEGIN
     RETURN QUERY
     SELECT a.account_id IS NOT NULL, a.prices_version, known.content_hash, twin.event_id IS NOT NULL,
            h.state, h.amount_micros, pools.subscription_id, pools.period_end, pools.chat_ms,
-           pools.included_ms, pools.wallet_ms,
+           pools.included_ms, pools.wallet_ms, pools.counts_from,
            EXISTS (
                SELECT FROM ledger.usage_events AS waiting
                WHERE waiting.account_id = told.account_id AND waiting.refers_to_source = told.source

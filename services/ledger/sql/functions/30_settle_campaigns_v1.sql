@@ -1,7 +1,8 @@
 -- Say campaigns_paused and campaigns_resumed, once per change (contract §7, Access). A client's campaigns rest while
 -- it is disabled, while its agency's billing refuses it, and while its plan has neither minutes nor a rate; they go
 -- on when none of these holds. Accounts without an agency are passed over.
--- Less than a second, or less than one chat in chat mode, counts as no minutes: nothing more could be bought with it.
+-- Less than a second counts as no minutes: no call can be made with it. The gate asks the same of a campaign, of what
+-- open holds leave; what they reserve comes back or is used, so holds alone pause nothing.
 -- Locks: none of its own; the caller holds the accounts' rows.
 CREATE OR REPLACE FUNCTION ledger.settle_campaigns_v1(p_account_ids text[], p_now timestamptz)
 RETURNS void LANGUAGE plpgsql AS $$
@@ -16,7 +17,7 @@ BEGIN
                    WHEN disabled THEN 'client_disabled'
                    WHEN access_refusal IS NOT NULL THEN access_refusal
                    WHEN pools.subscription_id IS NOT NULL AND rate_micros_per_minute IS NULL
-                       AND included_ms + wallet_ms < least(1000, coalesce(chat_ms, 1000)) THEN 'no_minutes'
+                       AND included_ms + wallet_ms < 1000 THEN 'no_minutes'
                END AS reason
         FROM ledger.accounts LEFT JOIN ledger.pools USING (account_id)
         WHERE accounts.account_id = ANY (p_account_ids) AND parent_id IS NOT NULL
