@@ -45,7 +45,7 @@ async def post(connection: Connection, posting: Posting, now: datetime) -> None:
     columns = [*zip(*told, strict=True)]
     transfer_ids = await connection.fetchval(QUERIES.post_usage, *_as_texts(columns), REVENUE, now)
     if posting.minutes:
-        await _consume_minutes(connection, posting, transfer_ids, now)
+        await consume_minutes(connection, posting.minutes, transfer_ids, now)
 
 
 def _as_texts(columns: Iterable[Sequence[str]]) -> list[str]:
@@ -100,12 +100,12 @@ def _told(entry: Accepted) -> tuple[str, ...]:
 
 
 _NOTHING_PAID = ("",) * 6
+_OCCURRED_AT = 6
 
 
 def _paid(charge: Charge) -> tuple[str, ...]:
     return (
         str(-charge.amount_micros),
-_OCCURRED_AT = 6
         charge.reason,
         charge.description,
         charge.reference_type,

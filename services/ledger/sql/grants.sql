@@ -39,8 +39,8 @@ ledger.lock_plans_v1, ledger.open_periods_v1, ledger.stop_plans_v1, ledger.hold_
 ledger.invoice_late_usage_v1, ledger.grant_minutes_v1, ledger.set_access_v1, ledger.set_disabled_v1, ledger.open_client_v1
 TO :"subscriptions";
 GRANT SELECT ON ledger.clients_v1, ledger.agencies_v1, ledger.plan_usage_v1 TO :"subscriptions", :"portal";
+GRANT SELECT ON ledger.late_usage_v1 TO :"subscriptions";
 
 -- The portal's doors.
 GRANT EXECUTE ON FUNCTION ledger.present_balance_v1, ledger.moved_by_day_v1 TO :"portal";
-GRANT SELECT ON ledger.late_usage_v1 TO :"subscriptions";
 GRANT SELECT ON ledger.events_v1, ledger.account_titles_v1, ledger.holds_v1 TO :"portal";
