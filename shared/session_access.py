@@ -7,6 +7,7 @@ A request that may pass goes on as its account's own, with an Authorization that
 import re
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
+from urllib.parse import urlsplit
 
 from shared.access import Access, Kind, Principal
 from shared.edge import Receive, Send, header
@@ -15,6 +16,10 @@ from shared.service import Asgi
 from shared.sessions import COOKIE, Session, Sessions
 
 CSRF_HEADER = b"x-csrf-token"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OUR_OWN = frozenset({"same-origin", "none"})
+"""Values of Sec-Fetch-Site: asked for by a page of ours, or by the person themselves."""
+
 ACCOUNT_HEADER = b"ringfence-account"
 
 _READS = re.compile(r"/v1/(?:billing|wallet|plans|packs|clients|payment-requests)(?:/.*)?|/v1/events")
@@ -43,8 +48,24 @@ def cookie_of(scope: dict[str, Any]) -> str | None:
     return values.pop() if len(values) == 1 else None
 
 
+def refuse_other_sites(scope: dict[str, Any]) -> None:
+    """Raise 403 for a change that a page of another site asks for with this browser's cookie.
+
+    Browsers say where a request comes from; those too old for Sec-Fetch-Site still name the Origin. Who sends
+    neither is no browser, and has the page's token to show, like everybody else.
+    """
+    site = header(scope, b"sec-fetch-site")
+    origin = header(scope, b"origin")
+    if site is not None:
+        is_ours = site in OUR_OWN
+    else:
+        is_ours = origin is None or urlsplit(origin).netloc == header(scope, b"host")
+    if not is_ours:
+        raise ApiError(403, "forbidden", "Changes can’t be asked for by a page of another site.")
+
+
 class SessionAccess:
-    """Stands before every route of the API. Without a cookie, or with a key, a request passes as it came."""
+    """Stands before every route. Without a cookie, or with a key, a request passes as it came."""
 
     def __init__(self, app: Asgi, sessions: Sessions, access: Access) -> None:
         self._app = app
@@ -52,14 +73,16 @@ class SessionAccess:
         self._access = access
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith("/v1/"):
-            scope = await self._admitted(scope)
+        cookie = None
+        if scope["type"] == "http" and header(scope, b"authorization") is None:
+            cookie = cookie_of(scope)
+        if cookie is not None and scope["method"] not in SAFE_METHODS:
+            refuse_other_sites(scope)
+        if cookie is not None and scope["path"].startswith("/v1/"):
+            scope = await self._admitted(scope, cookie)
         await self._app(scope, receive, send)
 
-    async def _admitted(self, scope: dict[str, Any]) -> dict[str, Any]:
-        cookie = cookie_of(scope) if header(scope, b"authorization") is None else None
-        if cookie is None:
-            return scope
+    async def _admitted(self, scope: dict[str, Any], cookie: str) -> dict[str, Any]:
         session = await self._sessions.of_cookie(cookie)
         if session is None:
             raise ApiError(401, "unauthorized", "The session is over; open a new sign-in link.")

@@ -1,5 +1,6 @@
 """`/agency`: an agency's clients, plans and packs, and each client's Billing tab (contract §7, §8)."""
 
+import asyncio
 import re
 import secrets
 from typing import Any, Final
@@ -23,12 +24,16 @@ def build_router(context: PortalContext) -> APIRouter:
 
     async def show(request: Request, visitor: Visitor, template: str, answer: Answer | None = None) -> Response:
         """A page; with what an action was refused for."""
-        values = await _read(context, visitor, template, request)
-        title = await context.pool.fetchrow(QUERIES.title, visitor.account_id)
+        values, billing, title = await asyncio.gather(
+            _read(context, visitor, template, request),
+            visitor.read("/v1/billing"),
+            context.pool.fetchrow(QUERIES.title, visitor.account_id),
+        )
         status = 200 if answer is None else answer.status
         more: dict[str, Any] = {
             **values,
             "title": title,
+            "balance_cents": billing["balance_cents"],
             "session": visitor.session,
             "problem": None if answer is None else answer.problem,
             "once": secrets.token_urlsafe(16),

@@ -1,72 +1,89 @@
 """`/ops`: what needs an operator's eye, and the few things to be done about it (contract §8)."""
 
-from collections import Counter
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlencode
 
 import orjson
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.datastructures import FormData
 
-from services.portal import dead_letters
+from services.portal import queues
 from services.portal.api_edge import page_router
 from services.portal.asking import NotSignedIn
 from services.portal.context import PortalContext
-from services.portal.dead_letters import Letter
+from services.portal.operations import overview
 from services.portal.store import QUERIES
 from shared.contracts.queues_v1 import WORK_QUEUES
 from shared.http_errors import ApiError, not_found
+from shared.messaging.dead_letters import Letter
 from shared.messaging.errors import MessagingError
 from shared.session_access import cookie_of
 from shared.sessions import Session
 
-SHOWN: Final = 25
-STUCK_AFTER: Final = timedelta(minutes=5)
+REASON_LENGTH_MAX: Final = 500
 ACTIONS: Final = ("replay", "accept", "discard")
+OUT_OF_REACH: Final = "RabbitMQ can’t be reached now, or did not confirm. Nothing is lost; please try again."
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an operator wants done: with these letters (by mark), or with all of a reason."""
+
+    action: str
+    reason: str
+    letters: frozenset[str]
+    all_of: str
+
+    def wants(self, letter: Letter) -> bool:
+        return letter.mark in self.letters if self.letters else letter.reason == self.all_of
 
 
 def build_router(context: PortalContext) -> APIRouter:
     router = page_router(context)
 
     @router.get("/ops")
-    async def overview(request: Request) -> Response:
+    async def ops(request: Request) -> Response:
         session = await operator_of(context, request)
-        return context.pages.show(request, "ops.html", session=session, **await _overview(context))
+        return context.pages.show(request, "ops.html", session=session, **await overview(context))
 
     @router.get("/ops/dead/{queue}")
     async def letters(request: Request, queue: str) -> Response:
         session = await operator_of(context, request)
-        found = await dead_letters.look(context.host.broker, _known(queue))
-        reasons = Counter(letter.reason for letter in found)
+        try:
+            found = await queues.dead_letters(context.host.broker, _known(queue))
+        except MessagingError:
+            raise ApiError(503, "unavailable", OUT_OF_REACH) from None
+        ages = {letter.mark: queues.age_of(letter, context.host.clock) for letter in found.shown}
+        query = request.query_params
+        done = query["done"] if query.get("done", "").isdecimal() else None
         return context.pages.show(
-            request, "ops_dead.html", session=session, queue=queue, letters=found, reasons=reasons
-        )
+            request, "ops_dead.html", session=session, queue=queue, found=found, ages=ages, done=done,
+            action=query.get("action", "") if query.get("action") in ACTIONS else "",
+        )  # fmt: skip
 
     @router.post("/ops/dead/{queue}")
     async def settle(request: Request, queue: str) -> Response:
-        """One letter (`letter`), or all of a reason (`all_of`): replayed, accepted or discarded, and written down."""
+        """Letters replayed, accepted or discarded, and written down."""
         session = await operator_of(context, request)
-        form = await request.form()
-        asked = _asked(session, form)
-        detail = {"queue": _known(queue), "letter": asked["letter"], "all_of": asked["all_of"]}
+        asked = _asked(session, await request.form())
+        detail = {"queue": _known(queue), "letters": sorted(asked.letters), "all_of": asked.all_of}
         # Written down first: what was done is never without its who and why.
         await context.pool.execute(
             QUERIES.write_audit,
             session.operator,
-            f"{asked['action']} {'one dead letter' if asked['letter'] else 'dead letters'}",
-            asked["reason"],
+            asked.action,
+            asked.reason,
             orjson.dumps(detail).decode(),
             context.host.clock.now(),
         )
-        await dead_letters.settle(
-            context.host.broker,
-            queue,
-            _wanted(asked),
-            replays=asked["action"] != "discard",
-            accepts=asked["action"] == "accept",
-        )
-        return RedirectResponse(f"/ops/dead/{queue}", status_code=303)
+        try:
+            done = await queues.settle(context.host.broker, queue, asked.wants, action=asked.action)
+        except MessagingError:
+            raise ApiError(503, "unavailable", OUT_OF_REACH) from None
+        told = urlencode({"done": done, "action": asked.action})
+        return RedirectResponse(f"/ops/dead/{queue}?{told}", status_code=303)
 
     return router
 
@@ -85,40 +102,19 @@ def _known(queue: str) -> str:
     return queue
 
 
-def _asked(session: Session, form: Mapping[str, Any]) -> dict[str, str]:
-    """What the form says; raises 403 without the page's token, 422 without a reason or for an unknown action."""
-    asked = {name: str(form.get(name, "")).strip() for name in ("csrf", "action", "reason", "letter", "all_of")}
-    if not session.is_page_token(asked["csrf"]):
+def _asked(session: Session, form: FormData) -> Asked:
+    """What the form says; raises 403 without the page's token, 422 without a reason or for an unknown action.
+
+    `only`: this letter, whatever else is ticked; `letter`: those that are ticked; `all_of`: all with this reason.
+    """
+    token, action, reason, only, all_of = (
+        str(form.get(name, "")).strip() for name in ("csrf", "action", "reason", "only", "all_of")
+    )
+    if not session.is_page_token(token):
         raise ApiError(403, "forbidden", "The page's token is missing or not valid; load the page again.")
-    if not asked["reason"] or len(asked["reason"]) > 500:
-        raise ApiError(422, "invalid_request", "Say why, in at most 500 characters.")
-    if asked["action"] not in ACTIONS or not (asked["letter"] or asked["all_of"]):
+    if not reason or len(reason) > REASON_LENGTH_MAX:
+        raise ApiError(422, "invalid_request", f"Say why, in at most {REASON_LENGTH_MAX} characters.")
+    ticked = frozenset([only] if only else [] if all_of else [str(mark) for mark in form.getlist("letter") if mark])
+    if action not in ACTIONS or not (ticked or all_of):
         raise ApiError(422, "invalid_request", "Choose what is to be done with which letters.")
-    return asked
-
-
-def _wanted(asked: Mapping[str, str]) -> Any:
-    def wanted(letter: Letter) -> bool:
-        return letter.digest == asked["letter"] if asked["letter"] else letter.reason == asked["all_of"]
-
-    return wanted
-
-
-async def _overview(context: PortalContext) -> dict[str, Any]:
-    now, pool = context.host.clock.now(), context.pool
-    try:
-        queues = await dead_letters.depths(context.host.broker)
-    except MessagingError:
-        queues = None
-    books = await pool.fetchrow(QUERIES.books_check)
-    return {
-        "queues": queues,
-        "rejections": await pool.fetch(QUERIES.rejections, SHOWN),
-        "charges": await pool.fetch(QUERIES.open_charges, now - STUCK_AFTER, SHOWN),
-        "holds": await pool.fetch(QUERIES.orphaned_holds, now, SHOWN),
-        "ticks": await pool.fetch(QUERIES.ticks),
-        "books": books,
-        "findings": [] if books is None else orjson.loads(books["findings"]),
-        "log": [{**row, "detail": orjson.loads(row["detail"])} for row in await pool.fetch(QUERIES.audit_log, SHOWN)],
-        "now": now,
-    }
+    return Asked(action, reason, ticked, all_of)

@@ -20,11 +20,20 @@ MINUTE_CENTS_IF_UNKNOWN: Final = 20
 
 
 async def wallet(context: PortalContext, visitor: Visitor, _: Query) -> Values:
-    """Balance and runway; whether the account is suspended."""
-    billing, row = await asyncio.gather(
-        visitor.read("/v1/billing"), context.pool.fetchrow(QUERIES.present_status, visitor.account_id)
+    """Balance and runway; whether the account is suspended, and whether a plan pays for its calls."""
+    billing, row, on_plan = await asyncio.gather(
+        visitor.read("/v1/billing"),
+        context.pool.fetchrow(QUERIES.present_status, visitor.account_id),
+        has_plan(visitor),
     )
-    return {"billing": billing, "state": None if row is None else row["status"]}
+    return {"billing": billing, "state": None if row is None else row["status"], "on_plan": on_plan}
+
+
+async def has_plan(visitor: Visitor) -> bool:
+    """Whether an agency has assigned one."""
+    if visitor.session.parent_id is None:
+        return False
+    return await visitor.read_if_any(f"/v1/clients/{visitor.account_id}/plan") is not None
 
 
 async def spend(context: PortalContext, visitor: Visitor, _: Query) -> Values:
@@ -102,7 +111,5 @@ async def transactions(_: PortalContext, visitor: Visitor, query: Query) -> Valu
 
 async def notice(_: PortalContext, visitor: Visitor, __: Query) -> Values:
     """The low-balance notice. Whoever's calls a plan pays for needs no money in the wallet to keep them going."""
-    told = await visitor.read("/v1/billing/notice")
-    if visitor.session.parent_id and await visitor.read_if_any(f"/v1/clients/{visitor.account_id}/plan"):
-        told = {**told, "show": False}
-    return {"notice": told}
+    told, on_plan = await asyncio.gather(visitor.read("/v1/billing/notice"), has_plan(visitor))
+    return {"notice": {**told, "show": told["show"] and not on_plan}}

@@ -60,3 +60,13 @@ SELECT day, reason, micros FROM ledger.moved_by_day_v1($1, $2);
 
 -- name: present_status
 SELECT data ->> 'status' AS status FROM ledger.present_balance_v1($1);
+
+-- name: needing_an_eye
+SELECT
+    (SELECT count(*) FROM payments.open_charges_v1 WHERE created_at < $2 OR state = 'unknown') AS charges,
+    (SELECT count(*) FROM gatekeeper.rejections_v1 WHERE rejected_at >= $3) AS rejections,
+    orphans.holds, orphans.held_micros
+FROM (
+    SELECT count(*) AS holds, coalesce(sum(amount_micros), 0)::bigint AS held_micros FROM ledger.holds_v1
+    WHERE state = 'orphaned' OR (state = 'open' AND expires_at < $1)
+) AS orphans;

@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import httpx
+import structlog
 
 from services.portal.api import build_router
 from services.portal.asking import TIMEOUT_SECONDS
 from services.portal.context import PortalContext
+from services.portal.measures import measure_books_check
 from services.portal.pages import Pages
 from services.portal.settings import PortalSettings
 from services.portal.store import QUERIES
@@ -24,6 +26,8 @@ from shared.service import Host, Job, Running, Service
 TIDY_SECONDS = 3_600
 SESSIONS_KEPT = timedelta(days=1)
 
+log = structlog.get_logger(__name__)
+
 
 @asynccontextmanager
 async def start(host: Host) -> AsyncIterator[Running]:
@@ -31,6 +35,8 @@ async def start(host: Host) -> AsyncIterator[Running]:
     settings = PortalSettings()
     async with host.open_pool("portal") as pool, _api(settings) as api:
         streams = Streams(pool, host.clock, settings)
+        if not settings.stripe_publishable_key:
+            log.warning("cards_that_ask_are_refused", missing="RINGFENCE_STRIPE_PUBLISHABLE_KEY")
         context = PortalContext(host, pool, settings, streams, Pages(settings.card_origins), api)
 
         def heard(message: Incoming) -> None:
@@ -46,7 +52,12 @@ async def start(host: Host) -> AsyncIterator[Running]:
 
         overhearing = await host.broker.overhear(EVENTS, "#", heard)
         try:
-            yield Running(router=build_router(context), jobs=[Job("tidy_sessions", TIDY_SECONDS, tidy)], ready=is_ready)
+            yield Running(
+                router=build_router(context),
+                jobs=[Job("tidy_sessions", TIDY_SECONDS, tidy)],
+                ready=is_ready,
+                measure=measure_books_check(pool),
+            )
         finally:
             await overhearing.close()
 

@@ -14,7 +14,8 @@ STRIPE_OTHERS = ("https://api.stripe.com", "https://hooks.stripe.com")
 class PortalSettings(ServiceSettings):
     """`public_url`: where browsers reach us, when it is not where we listen. `allowed_origins` (comma-separated) may
     read `GET /v1/events` from pages of their own. `api_url`: where our pages ask the API, when this process does not
-    serve it. `stripe_publishable_key`: without it cards are entered on the provider's hosted page only.
+    serve it. `stripe_publishable_key`: without it a card whose bank wants to ask (3-D Secure) can't be used here; cards
+    are entered on the provider's hosted page either way.
     """
 
     public_url: str | None = None

@@ -27,7 +27,7 @@ RECHECK_SECONDS = 5.0
 """A revoked key or an ended session ends its stream within twice that: keys are remembered as long."""
 
 LOOKS_PER_RECHECK = 3
-STREAMS_OPEN = Gauge("ringfence_event_streams", "Open streams of GET /v1/events")
+STREAMS_OPEN = Gauge("ringfence_event_streams", "Open streams of GET /v1/events.")
 
 MayStay = Callable[[], Awaitable[bool]]
 Rows = list[asyncpg.Record]

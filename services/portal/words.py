@@ -1,8 +1,10 @@
 """How numbers, times and states read on a page."""
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+
+import orjson
 
 MINUS: Final = "\N{MINUS SIGN}"
 SIGNS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}
@@ -75,6 +77,26 @@ def day(text: str | datetime | None) -> str:
     return "" if at is None else f"{at.day} {at:%b %Y}"
 
 
+def period(start: str | datetime, end: str | datetime) -> str:
+    """ "22 Dec 2026 – 22 Jan 2027"; the first year is said only where it is another."""
+    first, last = _at(start), _at(end)
+    assert first is not None
+    assert last is not None
+    said = f"{first.day} {first:%b}" if first.year == last.year else day(first)
+    return f"{said} – {day(last)}"
+
+
+def age(passed: timedelta | None) -> str:
+    """The largest unit that says something: "3 h", "45 s"; a dash for what is not known."""
+    if passed is None:
+        return "–"
+    seconds = max(0, int(passed.total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size:,} {unit}"
+    return f"{seconds} s"
+
+
 def _at(text: str | datetime | None) -> datetime | None:
     at = datetime.fromisoformat(text) if isinstance(text, str) else text
     return None if at is None else at.astimezone(UTC)
@@ -92,8 +114,10 @@ def rhythm(plan: Mapping[str, Any]) -> str:
     return unit if count == 1 else f"{count} {unit}s"
 
 
-def kind_word(kind: str) -> str:
-    return KINDS.get(kind, kind)
+def readable(letter: Mapping[str, Any]) -> str:
+    """The body of a dead letter as it is read: JSON over several lines, anything else as it came."""
+    body = letter["body"]
+    return body if isinstance(body, str) else orjson.dumps(body, option=orjson.OPT_INDENT_2).decode()
 
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
@@ -104,6 +128,8 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "day": day,
     "minutes": minutes,
     "rhythm": rhythm,
-    "kind_word": kind_word,
+    "period": period,
+    "age": age,
+    "readable": readable,
 }
 GLOBALS: Final[Mapping[str, Any]] = {"SUBSCRIPTION": SUBSCRIPTION, "REQUEST": REQUEST, "RELOAD": RELOAD, "KINDS": KINDS}

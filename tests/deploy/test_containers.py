@@ -161,6 +161,20 @@ def test_kubernetes_runs_every_service(kubernetes: list[Document]) -> None:
         assert {"secretRef": {"name": "ringfence"}} in container["envFrom"]
 
 
+def test_pages_ask_banks_and_are_known_by_their_public_address(compose: Document, kubernetes: list[Document]) -> None:
+    """3-D Secure needs the publishable key; cookies are Secure only where the pages know of https."""
+    [portal] = [
+        it["spec"]["template"]["spec"]["containers"][0]
+        for it in kubernetes
+        if it["kind"] == "Deployment" and it["metadata"]["name"] == "portal"
+    ]
+    of_secret = {it["name"]: it["valueFrom"]["secretKeyRef"]["key"] for it in portal["env"] if "valueFrom" in it}
+    for name in ("RINGFENCE_STRIPE_PUBLISHABLE_KEY", "RINGFENCE_PUBLIC_URL"):
+        assert of_secret[name] == name
+        assert name in compose["services"]["portal"]["environment"]
+    assert "RINGFENCE_PUBLIC_URL" in compose["services"]["payments"]["environment"]
+
+
 def test_kubernetes_brings_servers_that_survive_a_machine(kubernetes: list[Document]) -> None:
     """Design §7: "quorum queues", "Postgres with a synchronous standby"."""
     [postgres] = [it["spec"] for it in kubernetes if it["kind"] == "Cluster"]

@@ -51,6 +51,8 @@
   }
 
   async function askBank(secret, card, isConfirmed) {
+    if (!body.dataset.cardKey)
+      throw new Error("Your bank wants to confirm this payment, which can’t be done here yet. Please use another card.");
     await loadCardScript();
     const provider = window.Stripe(body.dataset.cardKey);
     const result = isConfirmed
@@ -119,13 +121,33 @@
     one("[data-buffer]", form).hidden = minimum >= Number(form.dataset.minute);
   }
 
-  // The notice: once per browser session.
-  const SHOWN = "ringfence-notice-shown";
+  // The notice: once per browser session, for each account somebody signs in to.
   function showNotice() {
     const dialog = one("dialog[data-notice]");
-    if (!dialog || dialog.open || sessionStorage.getItem(SHOWN)) return;
-    sessionStorage.setItem(SHOWN, "yes");
+    const shown = `ringfence-notice-shown ${dialog?.dataset.notice}`;
+    if (!dialog || dialog.open || one("dialog[open]") || sessionStorage.getItem(shown)) return;
+    sessionStorage.setItem(shown, "yes");
     dialog.showModal();
+  }
+
+  // Operators: one dialog for every action; what is chosen is named in it.
+  function openAction(button) {
+    const form = one("#settle-form");
+    const { act, only, allOf, title, label } = button.dataset;
+    form.elements.action.value = act;
+    form.elements.only.value = only;
+    form.elements.all_of.value = allOf;
+    one("#settle-title").textContent = title;
+    one("[data-act-label]", form).textContent = label;
+    one("#settle").showModal();
+    form.elements.reason.focus();
+  }
+  function countChosen() {
+    const count = all("input[name=letter]:checked").length;
+    for (const button of all("[data-chosen]")) {
+      button.disabled = !count;
+      button.textContent = count ? `${button.dataset.label} (${count})` : button.dataset.label;
+    }
   }
 
   document.addEventListener("submit", (event) => {
@@ -138,6 +160,7 @@
     if (form) reword(form);
     if (event.target.id === "amount" && event.target.value) for (const radio of all("[name=quick]")) radio.checked = false;
     if (event.target.name === "quick") one("#amount").value = "";
+    if (event.target.name === "letter") countChosen();
   });
   document.addEventListener("click", (event) => {
     const fill = event.target.closest("[data-fill]");
@@ -147,6 +170,8 @@
       field.dispatchEvent(new Event("input", { bubbles: true }));
     }
     event.target.closest("[data-close]")?.closest("dialog").close();
+    const action = event.target.closest("[data-act]");
+    if (action) openAction(action);
     const opener = event.target.closest("[data-opens]");
     if (opener) document.getElementById(opener.dataset.opens).showModal();
     for (const menu of all("details[data-menu][open]"))
