@@ -54,6 +54,7 @@ class Settle:
         verdicts, told = await self._verdicts(connection, asks, rows, now)
         if verdicts.holds or not asks:  # without asks it is a warm-up, which plans both statements
             await store.write_holds(connection, verdicts.holds, now)
+            await _note_integer_ids(connection, asks)
         told |= await _record(connection, asks, verdicts.outcomes, now)
         answers = [answer_of(ask, outcome) for ask, outcome in zip(asks, verdicts.outcomes, strict=True)]
         return Settled(answers, told)
@@ -125,6 +126,12 @@ def _changed(outcome: Outcome) -> Hold | None:
     if isinstance(outcome, Allowed):
         return outcome.hold if outcome.is_new else None
     return outcome.hold if isinstance(outcome, Released) else None
+
+
+async def _note_integer_ids(connection: Connection, asks: Sequence[Ask]) -> None:
+    integers = [(ask.account_id, ask.ref_id) for ask in asks if isinstance(ask.asked_ref_id, int)]
+    if integers:
+        await store.note_integer_ids(connection, integers)
 
 
 async def _record(connection: Connection, asks: Sequence[Ask], outcomes: Sequence[Outcome], now: datetime) -> set[str]:

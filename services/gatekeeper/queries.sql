@@ -14,6 +14,9 @@ SELECT ledger.write_holds_v1(
     string_to_array($10, E'\n', ''), string_to_array($11, E'\n', ''), $12, string_to_array($13, E'\n')::integer[],
     $14);
 
+-- name: note_integer_ids
+SELECT ledger.note_integer_ids_v1($1, $2);
+
 -- name: free_expired_holds
 SELECT * FROM ledger.free_expired_holds_v1($1, $2);
 
@@ -42,7 +45,7 @@ SELECT transfer_id FROM ledger.billed_usage_v1 WHERE account_id = $1 AND ref_id 
 SELECT code FROM gatekeeper.rejections WHERE account_id = $1 AND kind = $2 AND ref_id = $3 ORDER BY id DESC LIMIT 1;
 
 -- name: list_holds
-SELECT *
+SELECT *, ledger.shown_id(account_id, account_id) AS shown_account_id, ledger.shown_id(account_id, ref_id) AS shown_ref_id
 FROM (
     SELECT *, CASE WHEN state = 'open' AND expires_at <= $3 THEN 'orphaned' ELSE state END AS shown_state
     FROM ledger.holds_v1 WHERE account_id = $1

@@ -120,7 +120,7 @@ class Reader:
 
 
 def _named(row: asyncpg.Record) -> dict[str, Any]:
-    return {"account_id": row["account_id"], "kind": row["kind"], "id": row["ref_id"]}
+    return {"account_id": row["shown_account_id"], "kind": row["kind"], "id": row["shown_ref_id"]}
 
 
 def _billed_late(hold: asyncpg.Record, billed: asyncpg.Record | None) -> dict[str, Any]:

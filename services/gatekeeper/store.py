@@ -111,6 +111,11 @@ async def append_events(
     )
 
 
+async def note_integer_ids(connection: Connection, ids: Sequence[tuple[str, str]]) -> None:
+    """These ids (account, id) came as JSON integers, and will be shown as such."""
+    await connection.execute(QUERIES.note_integer_ids, *zip(*ids, strict=True))
+
+
 async def free_expired_holds(connection: Connection, account_ids: Iterable[str], now: datetime) -> list[str]:
     """Give back what holds past their time still keep; returns the accounts that got something."""
     rows = await connection.fetch(QUERIES.free_expired_holds, sorted(set(account_ids)), now)

@@ -8,6 +8,7 @@ from typing import Any
 
 from services.ledger.postings import post_signup_credit
 from services.ledger.settings import LedgerSettings
+from services.ledger.store import note_integer_ids
 from shared.http_errors import ApiError, invalid_request, not_found
 from shared.ids import new_id
 from shared.money import MICROS_PER_CENT
@@ -22,6 +23,7 @@ class Opening:
     """What a new account is to be; None: as the settings say, or nothing."""
 
     account_id: str | None
+    has_integer_id: bool
     name: str
     email: str | None
     parent_id: str | None
@@ -37,20 +39,20 @@ class Opening:
     signup_credit_cents: int | None
 
 
-async def open_account(
-    connection: Connection, opening: Opening, *, settings: LedgerSettings, now: datetime
-) -> dict[str, Any]:
-    """Open the account, say so, post its sign-up credit. Raises 409 `account_exists`, 422 for a wrong parent."""
+async def open_account(connection: Connection, opening: Opening, *, settings: LedgerSettings, now: datetime) -> str:
+    """Open the account, say so, post its sign-up credit; returns its id. Raises 409 `account_exists`, 422 for a wrong parent."""
     account_id = opening.account_id or new_id("acct", now)
     if opening.parent_id is not None:
         await _require_agency(connection, opening)
     if not await _insert(connection, account_id, opening, settings, now):
         raise ApiError(409, "account_exists", "There is already an account with this id.")
+    if opening.has_integer_id:
+        await note_integer_ids(connection, [(account_id, account_id)])
     await connection.execute(_SQL.say_opened, account_id, now)
     credit_cents = _signup_credit_cents(opening, settings)
     if credit_cents:
         await post_signup_credit(connection, account_id, credit_cents, now=now)
-    return await account_json(connection, account_id)
+    return account_id
 
 
 async def _require_agency(connection: Connection, opening: Opening) -> None:

@@ -29,6 +29,7 @@ from shared.contracts.ledger_api_v1 import Account, OpenedAccount, Page, Transac
 from shared.edge import parse_body
 from shared.http_app import OrjsonResponse
 from shared.http_errors import ApiError
+from shared.openapi import TAKES_IDEMPOTENCY_KEY
 from shared.postgres.idempotency import Answer, once
 from shared.postgres.pool import Connection, transaction
 from shared.rating.hours_text import time_zone_name
@@ -69,12 +70,12 @@ class NewAccount(Strict):
     max_concurrent_calls: Calls | None = None
     signup_credit_cents: Cents | None = None
 
-    def opening(self) -> Opening:
-        """The same as the ledger's own value; raises 422 `currency_not_supported`."""
+    def opening(self, sent_id: object) -> Opening:
+        """The same as the ledger's own value; raises 422 `currency_not_supported`. `sent_id`: as it stood in the body."""
         if self.currency.lower() != "usd":
             raise ApiError(422, "currency_not_supported", "Accounts are in usd.")
         fields = self.model_dump(exclude={"id", "agency", "currency"})
-        return Opening(account_id=self.id, is_agency=self.agency, **fields)
+        return Opening(account_id=self.id, has_integer_id=isinstance(sent_id, int), is_agency=self.agency, **fields)
 
 
 class AccountChange(Strict):
@@ -110,24 +111,29 @@ def build_router(context: LedgerContext) -> APIRouter:
     is_platform, account_in_path = platform_only(context), platform_account(context)
 
     @router.post(
-        "", response_model=OpenedAccount, status_code=201, summary="Open an account", dependencies=[is_platform]
+        "",
+        response_model=OpenedAccount,
+        status_code=201,
+        summary="Open an account",
+        dependencies=[is_platform],
+        openapi_extra=TAKES_IDEMPOTENCY_KEY,
     )
     async def create(request: Request, body: NewAccount) -> Response:
         now = clock.now()
-        opening = body.opening()
+        opening = body.opening(parse_body(await request.body()).get("id"))
         maker = secret_of_request(request)
 
         async def work(connection: Connection) -> Answer:
-            account = await accounts.open_account(connection, opening, settings=context.settings, now=now)
+            account_id = await accounts.open_account(connection, opening, settings=context.settings, now=now)
             salt = new_salt()
             secret = secret_from(maker, salt)
-            await add_account_key(connection, account["account_id"], secret, name="first key", now=now)
+            await add_account_key(connection, account_id, secret, name="first key", now=now)
+            account = await accounts.account_json(connection, account_id)
             return Answer(201, {**account, "api_key": {"salt": salt, "hash": secret_hash(secret).hex()}})
 
         answer = await once(pool, await attempt_of(request, CREATE, account_id=PLATFORM), now, work)
-        context.host.announcer.tell([answer.body["account_id"]])
+        context.host.announcer.tell([str(answer.body["account_id"])])
         answer.body["api_key"] = _shown_once(answer.body["api_key"], maker)
-        await _echo_id(request, answer.body)
         return answered(answer)
 
     @router.get("", response_model=Page[Account], summary="List accounts", dependencies=[is_platform])
@@ -167,7 +173,11 @@ def build_router(context: LedgerContext) -> APIRouter:
         return OrjsonResponse(account)
 
     @router.post(
-        "/{account_id}/adjustments", response_model=Transaction, status_code=201, summary="Give or take money by hand"
+        "/{account_id}/adjustments",
+        response_model=Transaction,
+        status_code=201,
+        summary="Give or take money by hand",
+        openapi_extra=TAKES_IDEMPOTENCY_KEY,
     )
     async def adjust(request: Request, body: Adjustment, account_id: str = account_in_path) -> Response:
         now = clock.now()
@@ -189,10 +199,3 @@ def _shown_once(sealed: dict[str, Any], maker_secret: str) -> str | None:
     """The new key's secret again; None when another key asks, which could not have made it."""
     secret = secret_from(maker_secret, sealed["salt"])
     return secret if secret_hash(secret).hex() == sealed["hash"] else None
-
-
-async def _echo_id(request: Request, account: dict[str, Any]) -> None:
-    """An integer id is echoed as the integer it was sent as (contract §0, Ids), if 64 bits hold it."""
-    sent = parse_body(await request.body()).get("id")
-    if isinstance(sent, int):
-        account["id"] = sent

@@ -158,6 +158,14 @@ async def post_within(
     if posting.accepted:
         await store.post(connection, posting, now)
     results.update(zip(hot, posting.outcomes, strict=True))
+    integer_ids = [
+        (fact.account_id, sent)
+        for fact, row in zip(facts, rows, strict=True)
+        if fact.integer_ids and row["is_known_account"]
+        for sent in fact.integer_ids
+    ]
+    if integer_ids:
+        await store.note_integer_ids(connection, integer_ids)
     for place, fact in enumerate(facts):
         if isinstance(fact.usage, NumberChanged):
             results[place] = await rentals.record_change(context, connection, fact, now)

@@ -70,9 +70,9 @@ def _terms(context: LedgerContext, row: asyncpg.Record, now: datetime) -> Number
 def _number_json(row: asyncpg.Record, terms: NumberTerms | None) -> dict[str, Any]:
     instants = {name: row[name] for name in ("rented_at", "released_at", "next_fee_at")}
     return {
-        "number_id": row["number_id"],
+        "number_id": row["shown_number_id"],
         "number": row["number"],
-        "account_id": row["account_id"],
+        "account_id": row["shown_account_id"],
         "status": row["status"],
         "reason": row["reason"],
         **{name: None if instant is None else rfc3339(instant) for name, instant in instants.items()},

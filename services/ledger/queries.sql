@@ -16,8 +16,8 @@ SELECT ledger.post_usage_v1(
     string_to_array($20, $24, ''), string_to_array($21, $24, ''), string_to_array($22, $24, ''),
     string_to_array($23, $24, '')::json[], $25, $26);
 
--- name: consume_minutes
-SELECT ledger.consume_minutes_v1($1, $2, $3, $4, $5, $6);
+-- name: note_integer_ids
+SELECT ledger.note_integer_ids_v1($1, $2);
 
 -- name: post_transfers
 SELECT ledger.post_transfers_v1(

@@ -48,6 +48,11 @@ async def post(connection: Connection, posting: Posting, now: datetime) -> None:
         await consume_minutes(connection, posting.minutes, transfer_ids, now)
 
 
+async def note_integer_ids(connection: Connection, ids: Sequence[tuple[str, str]]) -> None:
+    """These ids (account, id) came as JSON integers, and will be shown as such."""
+    await connection.execute(QUERIES.note_integer_ids, *zip(*ids, strict=True))
+
+
 def _as_texts(columns: Iterable[Sequence[str]]) -> list[str]:
     """Each column as one text, then what separates its values: a line feed, unless a caller's text holds one.
 

@@ -352,7 +352,7 @@ SELECT ledger.last_blocked_usage_v1($1, $2, $3)
 SELECT since_micros, month_micros FROM ledger.spend_v1($1, $2, $3)
 
 -- name: find_transaction
-SELECT id, account_id, kind, reason, amount_micros, reference FROM ledger.transactions_v1 WHERE id = $1
+SELECT id, account_id, kind, reason, amount_micros FROM ledger.transactions_v1 WHERE id = $1
 
 -- name: transaction_json
 SELECT ledger.read_transaction_v1($1)

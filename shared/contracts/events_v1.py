@@ -7,13 +7,15 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from shared.contracts.fields_v1 import SentId
+
 
 class Outward(BaseModel):
     """Every event says whose it is. Other fields may come."""
 
     model_config = ConfigDict(extra="allow")
 
-    account_id: str
+    account_id: SentId
 
 
 class BalanceState(Outward):
@@ -33,7 +35,7 @@ class BalanceChanged(BalanceState):
     """The latest state, the transactions since the last news, and the calls and messages they settled."""
 
     transactions: list[dict[str, Any]]
-    settled: list[str]
+    settled: list[SentId]
 
 
 class StatusChanged(BalanceState):
@@ -52,7 +54,7 @@ class HoldExpired(Outward):
 
     hold_id: str
     kind: str
-    id: str
+    id: SentId
     granted: int
     held_cents: int
     held_usd: str
@@ -62,7 +64,7 @@ class HoldExpired(Outward):
 class NumberFeeCharged(Outward):
     """The fee of one number and period."""
 
-    number_id: str
+    number_id: SentId
     number: str
     amount_cents: int
     amount_usd: str
@@ -72,7 +74,7 @@ class NumberFeeCharged(Outward):
 class NumberStatusChanged(Outward):
     """A number was suspended or brought back; `by` is "manual" or "billing"."""
 
-    number_id: str
+    number_id: SentId
     number: str
     by: str
 

@@ -33,6 +33,10 @@ CallerId = Annotated[
 """An id the caller chose. Letters, digits and `_.:+@;=-`, 1 to 128 of them; or an integer."""
 
 
+SentId = str | int
+"""A caller's id as it is shown: an integer where it came as one."""
+
+
 def is_caller_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 

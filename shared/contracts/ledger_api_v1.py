@@ -6,6 +6,8 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.contracts.fields_v1 import SentId
+
 ItemT = TypeVar("ItemT")
 
 
@@ -50,9 +52,9 @@ class MinutePools(_Answer):
 class Account(_Answer):
     """`reason` says why it is suspended, `suspended_by` whether by hand, for want of money, or both."""
 
-    id: str | int
-    account_id: str
-    parent_id: str | None
+    id: SentId
+    account_id: SentId
+    parent_id: SentId | None
     agency: bool
     name: str
     email: str | None
@@ -101,7 +103,7 @@ class NewKey(Key):
 
 class Reference(_Answer):
     type: Literal["call", "message", "chat", "number", "payment", "event"]
-    id: str
+    id: SentId
 
 
 class Transaction(_Answer):
@@ -125,8 +127,8 @@ class Transaction(_Answer):
     amount_micros: int
     balance_after_usd: str
     balance_after_micros: int
-    call_id: str | None
-    phone_number_id: str | None
+    call_id: SentId | None
+    phone_number_id: SentId | None
     phone_number_value: str | None
     reference: Reference
     metadata: dict[str, Any]
@@ -147,11 +149,11 @@ class WalletTransaction(_Answer):
     balance_after_usd: float
     balance_after_micros: int
     currency: Literal["USD"]
-    call_id: str | None
-    message_id: str | None
-    chat_id: str | None
-    number_id: str | None
-    phone_number_id: str | None
+    call_id: SentId | None
+    message_id: SentId | None
+    chat_id: SentId | None
+    number_id: SentId | None
+    phone_number_id: SentId | None
     phone_number_value: str | None
     reference: Reference
     metadata: dict[str, Any]
@@ -213,9 +215,9 @@ class Quote(_Answer):
 class Number(_Answer):
     """`fee_usd` is the next fee as prices stand; `reason`: suspended by hand (manual) or with its account (billing)."""
 
-    number_id: str
+    number_id: SentId
     number: str
-    account_id: str
+    account_id: SentId
     status: Literal["active", "suspended", "released"]
     reason: Literal["manual", "billing"] | None
     rented_at: str | None

@@ -26,6 +26,7 @@ FIELDS_SHOWN_MAX: Final = 5
 
 _MESSAGES: Final = (SmsTransferred, ChatMessage)
 _ID_FIELDS: Final = ("account_id", "call_id", "message_id", "chat_id", "number_id", "agent_id")
+_OWN_IDS: Final = frozenset({"call_id", "message_id", "chat_id", "number_id"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class UsageFact:
     """One usage event, checked. `ref_id` is the call or message it is about, None where it names none.
     `data_json` is its data as JSON with sorted keys. `identity` makes it unique for ever.
     `occurred_at` decides the price, `stated_at` which of several corrections is in force.
+    `integer_ids`: those of its ids that came as JSON integers, and are shown so.
     `is_accepted_twin`: a person has looked at it and said bill it. `written`: kept for the store, which made it.
     `priced`: a version of the price book, and what the event costs an account without prices of its own under it.
     """
@@ -57,6 +59,7 @@ class UsageFact:
     account_id: str
     ref_id: str | None
     identity: tuple[str, str, str]
+    integer_ids: tuple[str, ...] = ()
     is_accepted_twin: bool = False
     written: tuple[str, ...] = ()
     priced: tuple[int, Charge | NotPriced] | None = None
@@ -121,6 +124,7 @@ def _fact(envelope: CloudEvent, usage: Usage, received_at: datetime) -> UsageFac
         account_id=usage.account_id,
         ref_id=_ref_id(usage),
         identity=(usage.account_id, envelope.source, envelope.id),
+        integer_ids=tuple(text for name, text in numbers.items() if name in _OWN_IDS),
     )
 
 

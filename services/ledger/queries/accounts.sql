@@ -42,7 +42,7 @@ INSERT INTO ledger.news (account_id, settled, created_at) VALUES ($1, '{}', $2)
 -- name: say_opened
 SELECT ledger.append_event_v1(
     account_id, 'account_opened',
-    ledger.balance_json(accounts) || jsonb_build_object('name', name, 'parent_id', parent_id, 'agency', is_agency), $2)
+    ledger.balance_json(accounts) || jsonb_build_object('name', name, 'parent_id', ledger.shown_id(parent_id, parent_id), 'agency', is_agency), $2)
 FROM ledger.accounts WHERE account_id = $1
 
 -- name: set_suspension

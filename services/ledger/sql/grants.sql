@@ -14,12 +14,15 @@ GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA ledger TO :"audit";
 GRANT EXECUTE ON FUNCTION
 ledger.append_event_v1, ledger.append_events_v1, ledger.announce_v1, ledger.published_v1, ledger.unannounced_v1
 TO :"gatekeeper", :"payments", :"scheduler", :"subscriptions", :"portal";
+GRANT EXECUTE ON FUNCTION ledger.shown_id, ledger.sent_id_v1
+TO :"gatekeeper", :"payments", :"subscriptions", :"portal";
 GRANT SELECT ON ledger.key_owners_v1, ledger.clock_offset_v1
 TO :"gatekeeper", :"payments", :"scheduler", :"subscriptions", :"portal";
 GRANT SELECT ON ledger.tenants_v1 TO :"gatekeeper", :"payments", :"subscriptions", :"portal";
 
 -- The gatekeeper's doors.
-GRANT EXECUTE ON FUNCTION ledger.open_checks_v1, ledger.write_holds_v1, ledger.free_expired_holds_v1
+GRANT EXECUTE ON FUNCTION
+ledger.open_checks_v1, ledger.write_holds_v1, ledger.free_expired_holds_v1, ledger.note_integer_ids_v1
 TO :"gatekeeper";
 GRANT SELECT ON ledger.price_books_v1, ledger.account_prices_v1, ledger.holds_v1, ledger.billed_usage_v1
 TO :"gatekeeper";

@@ -79,16 +79,6 @@ async def test_accounts_are_in_usd(platform: httpx.AsyncClient) -> None:
     assert taken.json()["currency"] == "usd"
 
 
-async def test_an_integer_id_is_the_same_id_as_its_decimal_string(
-    platform: httpx.AsyncClient, open_account: OpenAccount
-) -> None:
-    """«a JSON integer and its decimal string are the same id, echoed as it was sent»."""
-    assert (await open_account(id=42))["id"] == 42
-    again = await platform.post("/v1/accounts", json={"id": "42", "name": "Other"})
-    assert error_of(again) == (409, "account_exists")
-    assert (await platform.get("/v1/accounts/42")).json()["id"] == "42"
-
-
 async def test_an_account_without_an_id_gets_one_of_ours(open_account: OpenAccount) -> None:
     """«Ours are prefixed and sortable.»"""
     first, second = await open_account(), await open_account()

@@ -20,6 +20,23 @@ CREATE OR REPLACE FUNCTION ledger.new_id(prefix text, p_now timestamptz) RETURNS
 RETURN prefix || '_' || lpad(to_hex((extract(epoch FROM p_now) * 1000)::bigint), 12, '0')
     || left(encode(uuid_send(gen_random_uuid()), 'hex'), 6) || right(encode(uuid_send(gen_random_uuid()), 'hex'), 14);
 
+-- An id as its caller sent it: a JSON integer where it came as one. `shown_id` asks only where the text could be one.
+CREATE OR REPLACE FUNCTION ledger.sent_id_v1(p_account_id text, p_id text) RETURNS json
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp
+RETURN CASE WHEN EXISTS (SELECT FROM ledger.integer_ids WHERE account_id = p_account_id AND id = p_id)
+    THEN p_id::json ELSE to_json(p_id) END;
+
+CREATE OR REPLACE FUNCTION ledger.shown_id(p_account_id text, p_id text) RETURNS json LANGUAGE sql STABLE
+RETURN CASE WHEN p_id ~ '^-?[0-9]+$' THEN ledger.sent_id_v1(p_account_id, p_id) ELSE to_json(p_id) END;
+
+-- What an event tells, its ids as they were sent.
+CREATE OR REPLACE FUNCTION ledger.with_sent_ids(p_account_id text, p_data jsonb) RETURNS jsonb LANGUAGE sql STABLE
+RETURN jsonb_build_object('account_id', ledger.shown_id(p_account_id, p_account_id)) || p_data || coalesce((
+    SELECT jsonb_object_agg(key, ledger.sent_id_v1(p_account_id, value #>> '{}'))
+    FROM jsonb_each(p_data)
+    WHERE key IN ('account_id', 'call_id', 'message_id', 'chat_id', 'number_id', 'id')
+      AND jsonb_typeof(value) = 'string' AND value #>> '{}' ~ '^-?[0-9]+$'), '{}');
+
 CREATE OR REPLACE FUNCTION ledger.account_status(account ledger.accounts) RETURNS text LANGUAGE sql STABLE
 RETURN CASE
     WHEN account.disabled THEN 'disabled'
@@ -36,7 +53,7 @@ RETURN (
 -- The state of a balance as events and notices show it.
 CREATE OR REPLACE FUNCTION ledger.balance_json(account ledger.accounts) RETURNS jsonb LANGUAGE sql STABLE
 RETURN jsonb_build_object(
-    'account_id', account.account_id,
+    'account_id', ledger.shown_id(account.account_id, account.account_id),
     'version', account.version,
     'balance_cents', ledger.floor_cents(account.balance_micros),
     'balance_usd', ledger.usd_text(ledger.floor_cents(account.balance_micros)),

@@ -18,7 +18,8 @@ SELECT
     CASE reference_type WHEN 'call' THEN reference_id END AS call_id,
     number_id AS phone_number_id,
     number_value AS phone_number_value,
-    json_build_object('type', reference_type, 'id', reference_id) AS reference,
+    reference_type,
+    reference_id,
     metadata,
     coalesce((metadata ->> 'has_receipt')::boolean, false) AS has_receipt,
     created_at
@@ -29,8 +30,11 @@ RETURN json_build_object(
     'id', entry.id, 'kind', entry.kind, 'reason', entry.reason, 'description', entry.description,
     'amount_cents', entry.amount_cents, 'amount_usd', entry.amount_usd, 'amount_micros', entry.amount_micros,
     'balance_after_usd', entry.balance_after_usd, 'balance_after_micros', entry.balance_after_micros,
-    'call_id', entry.call_id, 'phone_number_id', entry.phone_number_id,
-    'phone_number_value', entry.phone_number_value, 'reference', entry.reference,
+    'call_id', ledger.shown_id(entry.account_id, entry.call_id),
+    'phone_number_id', ledger.shown_id(entry.account_id, entry.phone_number_id),
+    'phone_number_value', entry.phone_number_value,
+    'reference', json_build_object(
+        'type', entry.reference_type, 'id', ledger.shown_id(entry.account_id, entry.reference_id)),
     'metadata', entry.metadata, 'has_receipt', entry.has_receipt,
     'created_at', ledger.rfc3339(entry.created_at));
 

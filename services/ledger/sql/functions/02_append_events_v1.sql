@@ -9,7 +9,7 @@ BEGIN
     SELECT told.account_id,
            accounts.event_seq + row_number() OVER (PARTITION BY told.account_id ORDER BY told.ordinal),
            new_id('evt', p_now), told.type,
-           told.data || jsonb_build_object('account_id', told.account_id), p_now
+           with_sent_ids(told.account_id, told.data), p_now
     FROM unnest(p_account_ids, p_types, p_data) WITH ORDINALITY AS told (account_id, type, data, ordinal)
     JOIN accounts USING (account_id);
     INSERT INTO outbox (account_id, seq, leased_until)

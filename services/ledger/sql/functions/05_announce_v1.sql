@@ -17,7 +17,10 @@ BEGIN
     ), state AS (
         SELECT accounts AS account, least(entry_count, announced_count + 500) AS upto, refs.settled
         FROM (
-            SELECT account_id, array_agg(ref ORDER BY heard.id, place) FILTER (WHERE ref IS NOT NULL) AS settled
+            SELECT account_id,
+                   coalesce(
+                       json_agg(shown_id(account_id, ref) ORDER BY heard.id, place) FILTER (WHERE ref IS NOT NULL),
+                       '[]') AS settled
             FROM heard LEFT JOIN LATERAL unnest(settled) WITH ORDINALITY AS ref_of (ref, place) ON true
             GROUP BY account_id
         ) AS refs
@@ -26,7 +29,7 @@ BEGIN
         INSERT INTO events (account_id, seq, id, type, data, created_at)
         SELECT (account).account_id, (account).event_seq + 1, new_id('evt', p_now), 'balance_changed',
                -- The transactions are long, and texts already: appended as they are.
-               (left((balance_json(account) || jsonb_build_object('settled', coalesce(to_jsonb(settled), '[]')))::text, -1)
+               (left((balance_json(account) || jsonb_build_object('settled', settled))::text, -1)
                 || ', "transactions": [' || coalesce((
                        SELECT string_agg(transaction_json(entry)::text, ', ' ORDER BY entry.seq)
                        FROM transactions_v1 AS entry

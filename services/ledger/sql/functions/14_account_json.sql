@@ -1,9 +1,8 @@
 -- An account as its platform reads it (contract §4, GET): settings, status with reason, balances.
 CREATE OR REPLACE FUNCTION ledger.account_json(account ledger.accounts) RETURNS jsonb LANGUAGE sql STABLE
 RETURN jsonb_build_object(
-    'id', account.account_id,
-    'account_id', account.account_id,
-    'parent_id', account.parent_id,
+    'id', ledger.shown_id(account.account_id, account.account_id),
+    'parent_id', ledger.shown_id(account.parent_id, account.parent_id),
     'agency', account.is_agency,
     'name', account.name,
     'email', account.email,
