@@ -9,7 +9,7 @@ import structlog
 from ulid import ULID
 
 from shared import strict_json
-from shared.http_errors import ApiError, our_mistake
+from shared.http_errors import ApiError, invalid_request, not_found, our_mistake
 from shared.service import Asgi
 
 KIB = 1024
@@ -93,6 +93,14 @@ async def answer_json(
     await send({"type": "http.response.body", "body": body})
 
 
+def _refuse_nul(scope: dict[str, Any]) -> None:
+    """What holds a NUL is no text to PostgreSQL: such a path names nothing, such a query asks nothing."""
+    if "\0" in scope["path"]:
+        raise not_found()
+    if b"%00" in scope["query_string"]:
+        raise invalid_request([("query", "holds a NUL character")])
+
+
 class Edge:
     """Wraps the application of all that is not hot."""
 
@@ -118,6 +126,7 @@ class Edge:
             await send(message)
 
         try:
+            _refuse_nul(scope)
             if scope["method"] in _BODY_METHODS:
                 receive = await self._checked(scope, receive)
             await self._app(scope, receive, send_with_id)

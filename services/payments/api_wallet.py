@@ -1,5 +1,6 @@
 """The wallet [C]: `/v1/wallet`, its auto-recharge and its top-up (contract §6; account key)."""
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
@@ -23,11 +24,15 @@ from shared.http_app import OrjsonResponse
 from shared.openapi import TAKES_IDEMPOTENCY_KEY
 
 ROUTE_TOPUP = "POST /v1/wallet/topup"
+_DOLLARS = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?", re.ASCII)
 
 
 def _cents(value: Any) -> int:
     """Whole cents of dollars, a JSON number or a decimal string: 10.25 → 1025. Exact; raises ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > 20:
+        raise ValueError("expected dollars, such as 10.25")
+    # Decimal would also read " 12 ", "1_000" and digits of other scripts.
+    if isinstance(value, str) and not _DOLLARS.fullmatch(value):
         raise ValueError("expected dollars, such as 10.25")
     try:
         # The shortest text of a double is what the caller wrote.
@@ -41,7 +46,10 @@ def _cents(value: Any) -> int:
     return int(cents)
 
 
-Dollars = Annotated[int, BeforeValidator(_cents, json_schema_input_type=float)]
+Dollars = Annotated[
+    int,
+    BeforeValidator(_cents, json_schema_input_type=float | Annotated[str, Field(pattern=rf"^{_DOLLARS.pattern}$")]),
+]
 
 
 class AutoRecharge(Strict):
