@@ -7,12 +7,13 @@ original and corrections came.
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 import asyncpg
 
 from services.ledger.context import LedgerContext
 from services.ledger.domain.charges import Charge, charge_for, minutes_charge, minutes_needed_ms
-from services.ledger.domain.correcting import Correction, Minutes, correct_ms, corrected, in_force
+from services.ledger.domain.correcting import Correction, Minutes, correct_ms, corrected, difference_micros, in_force
 from services.ledger.domain.posting import REVENUE, Later, MinutesUsed, judge_known
 from services.ledger.domain.usage import Refused, UsageFact, stored_usage
 from services.ledger.plans import QUERIES as PLANS
@@ -22,10 +23,12 @@ from services.ledger.transfers import Transfer, post_transfers
 from shared.contracts.usage_v1 import UsageAdjusted
 from shared.money import usd_exact
 from shared.postgres.pool import Connection
+from shared.postgres.queries import Queries
 from shared.rating.cost import NotPriced
 
 CORRECTABLE = ("call.ended", "sms.sent", "sms.received", "chat.message")
 Identity = tuple[str, str, str]
+_SQL = Queries.load(Path(__file__).parent / "queries" / "corrections.sql")
 
 
 async def record(
@@ -84,7 +87,8 @@ async def settle(context: LedgerContext, connection: Connection, original: Ident
         charge = await _charge(context, fact, row)
         if isinstance(charge, NotPriced):
             return Refused("destination_not_priced", f"no price for {charge.item} fits the corrected usage")
-        posted = await _settle_money(connection, fact, charge, transfer_ids, now)
+        refunded_micros = await refunded_of(connection, row["transfer_id"])
+        posted = await _settle_money(connection, fact, charge, transfer_ids, refunded_micros, now)
     await _mark(connection, original[0], corrections, force, posted)
     return None
 
@@ -102,11 +106,24 @@ async def _charge(context: LedgerContext, fact: UsageFact, row: asyncpg.Record) 
     return charge_for(fact.usage, type=fact.type, book=book, at=fact.occurred_at)
 
 
+async def refunded_of(connection: Connection, transfer_id: int | None) -> int:
+    """What was given back of a debit by refunds to the wallet, in micros. The caller holds the account's lock."""
+    refunded: int = await connection.fetchval(_SQL.refunded_of, transfer_id)
+    return refunded
+
+
 async def _settle_money(
-    connection: Connection, fact: UsageFact, charge: Charge, transfer_ids: Sequence[int], now: datetime
+    connection: Connection,
+    fact: UsageFact,
+    charge: Charge,
+    transfer_ids: Sequence[int],
+    refunded_micros: int,
+    now: datetime,
 ) -> int | None:
     so_far = await connection.fetchval(QUERIES.amounts_of, transfer_ids)
-    difference = -charge.amount_micros - so_far
+    difference = difference_micros(
+        price_micros=charge.amount_micros, posted_micros=so_far, refunded_micros=refunded_micros
+    )
     if difference == 0:
         return None
     return await _post(connection, fact, charge, difference, transfer_ids, now)

@@ -9,6 +9,7 @@ import asyncpg
 import structlog
 
 from services.ledger.context import LedgerContext
+from services.ledger.corrections import refunded_of
 from services.ledger.domain.posting import REVENUE, Later, judge_known
 from services.ledger.domain.renting import Rental, fee_marks, next_mark, rentals_from
 from services.ledger.domain.usage import Refused, UsageFact
@@ -92,7 +93,10 @@ async def _derive(connection: Connection, usage: NumberChanged, terms: NumberTer
         if ended is not None and ended.released_at is not None:
             until = following.rented_at if following else None
             rows = await connection.fetch(QUERIES.fees_after, *key, ended.released_at, until)
-            transfers += [_reversal(usage, row) for row in rows]
+            for row in rows:
+                refunded_micros = await refunded_of(connection, row["id"])
+                if refunded_micros < -row["amount_micros"]:
+                    transfers.append(_reversal(usage, row, refunded_micros))
     fresh = await _not_posted_yet(connection, transfers)
     if fresh:
         await post_transfers(connection, fresh, now)
@@ -120,13 +124,13 @@ def _set_up(usage: NumberChanged, rental: Rental, terms: NumberTerms) -> list[Tr
     ]
 
 
-def _reversal(usage: NumberChanged, fee: asyncpg.Record) -> Transfer:
-    """A fee whose mark lies after the release, which came to be known only later."""
+def _reversal(usage: NumberChanged, fee: asyncpg.Record, refunded_micros: int) -> Transfer:
+    """A fee whose mark lies after the release, which came to be known only later; less what was refunded of it."""
     return Transfer(
         account_id=usage.account_id,
         kind="adjustment",
         reason="adjustment",
-        amount_micros=-fee["amount_micros"],
+        amount_micros=-fee["amount_micros"] - refunded_micros,
         counter_account=REVENUE,
         description=f"Number fee given back: {usage.number} was released before",
         reference_type="number",

@@ -60,6 +60,16 @@ def correct_ms(difference_ms: int, minutes: Minutes) -> dict[str, int]:
     return {pool: -amount_ms for pool, amount_ms in given_back.items()}
 
 
+def difference_micros(*, price_micros: int, posted_micros: int, refunded_micros: int) -> int:
+    """What a correction still has to move for usage that should have cost `price_micros` (>= 0).
+
+    `posted_micros` is what all postings of the usage moved so far (<= 0), `refunded_micros` what operators gave back
+    to the wallet (>= 0). What was refunded is not given back again: refunds and corrections together never come to
+    more than was taken (contract §4, refund), in whatever order they came.
+    """
+    return min(-price_micros, -refunded_micros) - posted_micros
+
+
 def give_back_ms(surplus_ms: int, *, billable_ms: int, wallet_used_ms: int, included_used_ms: int) -> dict[str, int]:
     """Minutes to give back, in the reverse order of taking: billable, then wallet, then included.
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from tests.services.ledger_api.conftest import OpenAccount, TellUsage, error_of, paths_of
-from tests.usage import call_ended, envelope
+from tests.usage import call_ended, envelope, sms_sent
 
 HEADERS = {"Ringfence-Account": "acme"}
 
@@ -90,6 +90,38 @@ async def test_what_a_correction_gave_back_is_not_given_back_again(
     await tell_usage("acme", envelope("usage.adjusted", corrected))
     assert error_of(await refund(platform, call, amount_cents=19)) == (422, "refund_exceeds_original")
     assert (await refund(platform, call)).json()["amount_cents"] == 18
+
+
+async def test_a_refund_and_a_correction_together_never_give_back_more_than_the_original(
+    platform: httpx.AsyncClient, open_account: OpenAccount, tell_usage: TellUsage
+) -> None:
+    """«(never more than the original)», in either order, for calls, messages and chats."""
+    await open_account(id="acme")
+
+    async def debited(event: dict[str, Any], quantity: str) -> tuple[int, dict[str, Any]]:
+        """Its debit, and a correction to nothing."""
+        await tell_usage("acme", event)
+        refers_to = {"source": event["source"], "id": event["id"]}
+        corrected = {"account_id": "acme", "refers_to": refers_to, quantity: 0}
+        return (await entries(platform))[0]["id"], envelope("usage.adjusted", corrected)
+
+    for place in ("first", "then"):
+        chat = {"account_id": "acme", "chat_id": f"chat-{place}", "messages": 5}
+        for event, quantity in (
+            (call_ended("acme", f"call-{place}", 61), "duration_seconds"),
+            (sms_sent("acme", f"sms-{place}", 3), "segments"),
+            (envelope("chat.message", chat), "messages"),
+        ):
+            debit, correction = await debited(event, quantity)
+            if place == "first":
+                assert (await refund(platform, debit)).status_code == 201
+                assert (await platform.post("/v1/usage", json=correction)).status_code == 202
+            else:
+                await tell_usage("acme", correction)
+                assert error_of(await refund(platform, debit)) == (422, "refund_exceeds_original"), quantity
+    listed = await entries(platform)
+    assert sum(entry["amount_micros"] for entry in listed) == 10_000_000
+    assert len(listed) == 1 + 6 * 2
 
 
 async def test_only_debits_are_given_back_to_the_wallet(platform: httpx.AsyncClient, open_account: OpenAccount) -> None:

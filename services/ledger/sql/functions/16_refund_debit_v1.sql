@@ -44,14 +44,10 @@ END $$;
 CREATE OR REPLACE FUNCTION ledger.given_back_v1(original ledger.transfers) RETURNS bigint LANGUAGE sql STABLE
 RETURN (
     SELECT coalesce(sum(other.amount_micros), 0)::bigint FROM (
-        SELECT posted.amount_micros
-        FROM ledger.usage_events AS usage
-        JOIN ledger.usage_events AS correction
-            ON correction.account_id = usage.account_id
-            AND correction.refers_to_source = usage.source AND correction.refers_to_id = usage.event_id
-        JOIN ledger.transfers AS posted ON posted.id = correction.transfer_id
-        WHERE usage.account_id = original.account_id AND usage.ref_id = original.reference_id
-          AND usage.type IN ('call.ended', 'sms.sent', 'sms.received') AND usage.transfer_id = original.id
+        SELECT correction.amount_micros FROM ledger.transfers AS correction
+        WHERE correction.account_id = original.account_id AND correction.reference_id = original.reference_id
+          AND correction.reason = 'usage_adjusted'
+          AND (correction.metadata -> 'corrects_transactions')::jsonb @> to_jsonb(original.id)
         UNION ALL
         SELECT fee.amount_micros FROM ledger.transfers AS fee WHERE fee.origin = 'given_back:' || original.origin
     ) AS other);
