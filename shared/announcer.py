@@ -7,6 +7,7 @@ growing to a second while a backlog waits; an idle account is announced at once 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from typing import Any
 import asyncpg
 import orjson
 import structlog
+from prometheus_client import Counter as Count
 
 from shared.clock import Clock, rfc3339
 from shared.messaging.cloudevents import cloud_event
@@ -31,6 +33,9 @@ SWEEP_LIMIT = 1_000
 PAUSE_SECONDS = 0.2
 
 DELAYED_BY: tuple[type[Exception], ...] = (*OUTAGES, MessagingError)
+
+PUBLISHED = Count("ringfence_events_published", "Outward events confirmed by the broker.", ["type"])
+ANNOUNCEMENTS = Count("ringfence_announcements", "Rounds of announcing, by how they ended.", ["outcome"])
 
 log = structlog.get_logger(__name__)
 
@@ -104,11 +109,14 @@ class Announcer:
             self._last[account_id] = now
         try:
             await self.announce(account_ids)
+            ANNOUNCEMENTS.labels("done").inc()
         except DELAYED_BY as outage:
+            ANNOUNCEMENTS.labels("outage").inc()
             log.warning("announcement_delayed", accounts=len(account_ids), error=repr(outage))
             await asyncio.sleep(PAUSE_SECONDS)
         except Exception:
             # Our own mistake with these accounts must not silence the others.
+            ANNOUNCEMENTS.labels("failed").inc()
             log.exception("announcement_failed", accounts=len(account_ids))
             await asyncio.sleep(PAUSE_SECONDS)
 
@@ -128,6 +136,8 @@ class Announcer:
             [event["account_id"] for event in confirmed],
             [event["seq"] for event in confirmed],
         )
+        for type, count in Counter(event["type"] for event in confirmed).items():
+            PUBLISHED.labels(type).inc(count)
         if len(confirmed) < len(events):
             log.warning("events_not_confirmed", events=len(events) - len(confirmed))
         self.tell({event["account_id"] for event in events if event["is_part"]})

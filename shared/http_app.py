@@ -9,11 +9,13 @@ import structlog
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from shared.edge import Edge, Receive, Send
 from shared.http_errors import ApiError, invalid_request, our_mistake
+from shared.http_metrics import Counted
+from shared.measures import Measures, measure_queues
 from shared.openapi import DescribedApp
 from shared.rate_limit import RateLimit
 from shared.service import Asgi, Host, Running, Service
@@ -50,7 +52,7 @@ def build_app(services: Sequence[Service], running: dict[str, Running], host: Ho
         redirect_slashes=False,
     )
     app.state.host = host
-    app.include_router(_operations(running))
+    app.include_router(_operations(running, _measures(services, running, host)))
     # The first route that fits serves: a later service takes over what an earlier one serves only without it.
     for service in reversed(services):
         router = running[service.name].router
@@ -59,7 +61,13 @@ def build_app(services: Sequence[Service], running: dict[str, Running], host: Ho
     _speak_our_errors(app)
     hot = {prefix: route for service in running.values() for prefix, route in service.hot_routes.items()}
     edge = Edge(SessionAccess(RateLimit(app, host.settings), host.sessions, host.access))
-    return app, _dispatcher(hot, edge)
+    return app, _dispatcher(hot, Counted(edge))
+
+
+def _measures(services: Sequence[Service], running: dict[str, Running], host: Host) -> Measures:
+    own = {name: service.measure for name, service in running.items() if service.measure is not None}
+    queues = [queue for service in services for queue in service.hears]
+    return Measures({**own, "broker": measure_queues(host.broker, queues)})
 
 
 def _dispatcher(hot: dict[str, Asgi], edge: Asgi) -> Asgi:
@@ -77,7 +85,7 @@ def _dispatcher(hot: dict[str, Asgi], edge: Asgi) -> Asgi:
     return dispatch
 
 
-def _operations(running: dict[str, Running]) -> APIRouter:
+def _operations(running: dict[str, Running], measures: Measures) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
     @router.get("/healthz", summary="The process is alive")
@@ -95,7 +103,7 @@ def _operations(running: dict[str, Running]) -> APIRouter:
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=Response)
     async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await measures.text(), media_type=CONTENT_TYPE_LATEST)
 
     return router
 

@@ -16,6 +16,7 @@ import asyncpg
 import structlog
 import uvicorn
 from fastapi import FastAPI
+from prometheus_client import Counter
 
 from shared.access import Access, Kind, Principal, Tenant
 from shared.announcer import DELAYED_BY, Announcer
@@ -33,6 +34,8 @@ SWEEP_SECONDS = 2.0
 CLOCK_POLL_SECONDS = 0.2
 LOOKUP_SECONDS_MAX = 2.0
 PORTS_TRIED_MAX = 50
+
+JOBS = Counter("ringfence_jobs", "Runs of a job, by how they ended.", ["job", "outcome"])
 
 log = structlog.get_logger(__name__)
 
@@ -179,9 +182,12 @@ async def _repeat(job: Job) -> None:
     while True:
         try:
             await job.work()
+            JOBS.labels(job.name, "done").inc()
         except DELAYED_BY as outage:
+            JOBS.labels(job.name, "outage").inc()
             log.warning("job_outage", job=job.name, error=repr(outage))
         except Exception:
+            JOBS.labels(job.name, "failed").inc()
             log.exception("job_failed", job=job.name)
         await asyncio.sleep(job.every_seconds)
 

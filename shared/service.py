@@ -15,6 +15,7 @@ from fastapi import APIRouter
 from shared.access import Access
 from shared.announcer import Announcer
 from shared.clock import MovableClock
+from shared.measures import Measure
 from shared.messaging.port import Broker
 from shared.sessions import Sessions, nobody_signed_in
 from shared.settings import Settings
@@ -58,6 +59,7 @@ class Running:
 
     `hot_routes`: path prefix → plain ASGI application, served before anything else looks at the request.
     `ready`: raises or returns False when the service can't do its work now (`GET /readyz`).
+    `measure`: what `/metrics` shows of it beyond its counters, read when asked; may raise or take its time.
     """
 
     router: APIRouter | None = None
@@ -65,6 +67,7 @@ class Running:
     consumers: Sequence[Startable] = ()
     jobs: Sequence[Job] = ()
     ready: Callable[[], Awaitable[bool]] | None = None
+    measure: Measure | None = None
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,10 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+UNAVAILABLE_CODE: Final = "billing_unavailable"
 UNAVAILABLE: Final = Answer(
     503,
-    {"error": {"code": "billing_unavailable", "message": "The books are out of reach; try again."}},
+    {"error": {"code": UNAVAILABLE_CODE, "message": "The books are out of reach; try again."}},
     {"Retry-After": "1"},
 )
 

@@ -15,7 +15,7 @@ from typing import Protocol
 import asyncpg
 import structlog
 
-from services.gatekeeper.answers import UNAVAILABLE, Answer
+from services.gatekeeper.answers import UNAVAILABLE, UNAVAILABLE_CODE, Answer
 from services.gatekeeper.domain.asks import Ask
 from services.gatekeeper.handlers import Settled
 from services.gatekeeper.metrics import METRICS
@@ -92,6 +92,7 @@ class Gate:
         answer: asyncio.Future[Answer] = self._loop.create_future()
         if len(self._queue) >= self._limits.queue_length_max:
             answer.set_result(UNAVAILABLE)
+            METRICS.decisions[ask.kind, UNAVAILABLE_CODE] += 1
             return answer
         self._queue.append(_Waiting(ask, self._loop.time() - spent_seconds, answer))
         if self._idle:

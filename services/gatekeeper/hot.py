@@ -14,9 +14,10 @@ import orjson
 import structlog
 
 from services.gatekeeper import reads
-from services.gatekeeper.answers import UNAVAILABLE, Answer, answer_of_error
+from services.gatekeeper.answers import UNAVAILABLE, UNAVAILABLE_CODE, Answer, answer_of_error
 from services.gatekeeper.domain.asks import Ask
 from services.gatekeeper.gate import OUT_OF_REACH, Gate
+from services.gatekeeper.metrics import METRICS
 from services.gatekeeper.reads import Reader
 from services.gatekeeper.requests import read_check, read_extension, read_release
 from shared.access import Access, Principal
@@ -69,9 +70,11 @@ class HotRoutes:
             answer = answer_of_error(error)
         except OUT_OF_REACH as outage:
             log.warning("books_out_of_reach", path=scope["path"], error=repr(outage))
+            METRICS.decisions["none", UNAVAILABLE_CODE] += 1
             answer = UNAVAILABLE
         except Exception:
             log.exception("request_failed", path=scope["path"])
+            METRICS.decisions["none", UNAVAILABLE_CODE] += 1
             answer = UNAVAILABLE
         await _send(send, answer, request_id or _new_request_id())
 

@@ -12,6 +12,7 @@ from services.ledger.context import LedgerContext
 from services.ledger.hears import QUEUES, consumers
 from services.ledger.jobs import jobs
 from services.ledger.keys import ensure_platform_key
+from services.ledger.measures import measure_books
 from services.ledger.prices import ensure_first_book
 from services.ledger.settings import LedgerSettings
 from shared.postgres.pool import transaction
@@ -46,7 +47,13 @@ async def start(host: Host) -> AsyncIterator[Running]:
         async def is_ready() -> bool:
             return await pool.fetchval("SELECT true") is True
 
-        yield Running(router=build_router(context), consumers=consumers(context), jobs=jobs(context), ready=is_ready)
+        yield Running(
+            router=build_router(context),
+            consumers=consumers(context),
+            jobs=jobs(context),
+            ready=is_ready,
+            measure=measure_books(context),
+        )
 
 
 async def _prepare(context: LedgerContext) -> None:

@@ -9,7 +9,7 @@ from prometheus_client import Counter
 from services.payments.store import SQL
 from shared.postgres.pool import Connection
 
-ALERTS = Counter("ringfence_payments_alerts", "Things about payments that ops were told of", ["kind"])
+ALERTS = Counter("ringfence_payments_alerts", "Things about payments that ops were told of.", ["kind"])
 
 log = structlog.get_logger(__name__)
 

@@ -29,7 +29,7 @@ RECHECK_MAX = timedelta(hours=1)
 CLOCK_GRACE = timedelta(minutes=10)
 
 CHARGES = Counter(
-    "ringfence_charges_sent", "Charges sent to the provider, by why and by how they then stood", ["kind", "state"]
+    "ringfence_charges_sent", "Charges sent to the provider, by why and by how they then stood.", ["kind", "state"]
 )
 
 log = structlog.get_logger(__name__)

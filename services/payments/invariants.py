@@ -25,7 +25,11 @@ AUDITED = timedelta(days=3)
 OPEN_MAX = timedelta(hours=48)
 RECHECK_SECONDS = 2.0
 
-FINDINGS = Gauge("ringfence_payments_findings", "Differences between the provider's lists and the books")
+FINDINGS = Gauge("ringfence_payments_findings", "Differences this process last found between provider and books.")
+CHECKED_AT = Gauge(
+    "ringfence_payments_check_timestamp_seconds",
+    "When this process last compared them, since the epoch; 0 when never.",
+)
 
 log = structlog.get_logger(__name__)
 
@@ -168,6 +172,7 @@ async def audit_charges(context: Context) -> list[Finding]:
         log.warning("audit_delayed", error=repr(outage))
         return []
     FINDINGS.set(len(found))
+    CHECKED_AT.set(context.now().timestamp())
     for finding in found:
         log.error("payments_finding", invariant=finding.invariant, subject=finding.subject, detail=finding.detail)
     return found

@@ -14,6 +14,7 @@ from services.payments import api_billing, api_pages, api_refunds, api_stripe, a
 from services.payments.context import Context
 from services.payments.hears import QUEUES, consumers
 from services.payments.inbox import InboxWorker, pull
+from services.payments.measures import measure_payments
 from services.payments.provider import ProviderUnavailable
 from services.payments.settings import PaymentsSettings
 from services.payments.store import SQL
@@ -67,6 +68,7 @@ async def start(host: Host) -> AsyncIterator[Running]:
             consumers=(inbox, *consumers(context, inbox)),
             jobs=_jobs(context, inbox),
             ready=is_ready,
+            measure=measure_payments(context),
         )
 
 

@@ -10,6 +10,7 @@ import structlog
 
 from services.scheduler.domain.due import due_ticks
 from services.scheduler.lead import PATIENCE_SECONDS, Lead
+from services.scheduler.measures import measure_ticks
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.store import QUERIES
 from shared.clock import rfc3339
@@ -36,6 +37,7 @@ class Scheduler:
         self._lead = Lead(pool)
         self._looked_at = asyncio.get_running_loop().time()
         self._cadence = {name: settings.cadence_seconds(name) for name in TICK_NAMES}
+        self.measure = measure_ticks(pool, self._cadence)
 
     async def look(self) -> None:
         """Publish the due ticks if we lead. A tick that the broker did not confirm stays due."""
@@ -72,7 +74,11 @@ async def start(host: Host) -> AsyncIterator[Running]:
     async with host.open_pool("scheduler", size_max=2) as pool:
         scheduler = Scheduler(host, pool, SchedulerSettings())
         try:
-            yield Running(jobs=[Job("look_what_is_due", LOOK_SECONDS, scheduler.look)], ready=scheduler.is_ready)
+            yield Running(
+                jobs=[Job("look_what_is_due", LOOK_SECONDS, scheduler.look)],
+                ready=scheduler.is_ready,
+                measure=scheduler.measure,
+            )
         finally:
             await scheduler.stop()
 

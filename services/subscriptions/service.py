@@ -12,6 +12,7 @@ from services.subscriptions.api import build_router
 from services.subscriptions.clockwork import follow_the_clock
 from services.subscriptions.context import SubscriptionsContext
 from services.subscriptions.hears import QUEUES, consumers
+from services.subscriptions.measures import measure_subscriptions
 from services.subscriptions.settings import SubscriptionSettings
 from services.subscriptions.stories import QUERIES
 from shared.service import Host, Job, Running, Service
@@ -54,6 +55,7 @@ async def start(host: Host) -> AsyncIterator[Running]:
                 Job("tidy_subscriptions", TIDY_SECONDS, tidy),
             ],
             ready=is_ready,
+            measure=measure_subscriptions(context),
         )
 
 

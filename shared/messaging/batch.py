@@ -5,6 +5,7 @@ in flight, and batches are taken in order, so acknowledging through the last mes
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import structlog
 from shared.messaging.errors import MessagingError, Unroutable
 from shared.messaging.giving_up import RetryPolicy, side_messages
 from shared.messaging.messages import Incoming, Message, Outcome, Outcomes, Retry
+from shared.messaging.metrics import BATCH_SECONDS, LAG_SECONDS, TAKEN, count_given_up
 from shared.messaging.port import Broker, Subscription
 from shared.messaging.topology import Topology, WorkQueue
 
@@ -69,11 +71,17 @@ class BatchConsumer:
         self._subscription: Subscription | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
+        self._in_hand_since: float | None = None
+        LAG_SECONDS.labels(queue.name).set_function(self._lag_seconds)
 
     @property
     def backlog(self) -> int:
         """Messages that have arrived and wait for the next batch (at most the prefetch): more is coming."""
         return self._subscription.waiting if self._subscription is not None else 0
+
+    def _lag_seconds(self) -> float:
+        since = self._in_hand_since
+        return 0.0 if since is None else time.monotonic() - since
 
     async def start(self) -> None:
         """Declare the queue, subscribe and begin."""
@@ -112,6 +120,16 @@ class BatchConsumer:
         batch = await subscription.take(self._policy.batch_size_max)
         if not batch:
             return False
+        TAKEN.labels(self._queue.name).inc(len(batch))
+        self._in_hand_since = batch[0].arrived
+        try:
+            with BATCH_SECONDS.labels(self._queue.name).time():
+                await self._settle(subscription, batch)
+        finally:
+            self._in_hand_since = None
+        return True
+
+    async def _settle(self, subscription: Subscription, batch: Sequence[Incoming]) -> None:
         try:
             given_up = await self._outcomes(subscription, self._still_wanted(batch))
             await self._park(subscription, batch[-1], given_up)
@@ -119,7 +137,6 @@ class BatchConsumer:
             log.info("batch_lost", queue=self._queue.name, messages=len(batch))
         else:
             await subscription.ack_through(batch[-1])
-        return True
 
     def _still_wanted(self, batch: Sequence[Incoming]) -> Sequence[Incoming]:
         limit_ms = self._policy.expires_ms
@@ -170,6 +187,11 @@ class BatchConsumer:
         except MessagingError as error:
             log.warning("side_queue_unreachable", queue=self._queue.name, error=str(error))
             return messages
+        count_given_up(
+            self._queue.name,
+            self._queue.dead,
+            [message for message, problem in zip(messages, problems, strict=True) if problem is None],
+        )
         failed = [(message, problem) for message, problem in zip(messages, problems, strict=True) if problem]
         for message, problem in failed:
             log.warning("side_queue_publish_failed", queue=message.routing_key, error=str(problem))
