@@ -99,17 +99,56 @@ WHERE balance_after_ms <> expected;
 
 -- name: pools_are_the_sum_of_their_entries
 SELECT account_id AS subject,
-       format('included %s of %s, wallet %s of %s, billable %s of %s', included_ms, coalesce(included, 0), wallet_ms,
-              coalesce(wallet, 0), billable_ms, coalesce(billable, 0)) AS detail
+       format('included %s of %s, wallet %s of %s, billable %s of %s, late %s of %s', included_ms, coalesce(included, 0),
+              wallet_ms, coalesce(wallet, 0), billable_ms, coalesce(billable, 0), late_ms, coalesce(late, 0)) AS detail
 FROM ledger.pools
 LEFT JOIN (
     SELECT account_id,
            sum(amount_ms) FILTER (WHERE pool = 'included') AS included,
            sum(amount_ms) FILTER (WHERE pool = 'wallet') AS wallet,
-           sum(amount_ms) FILTER (WHERE pool = 'billable') AS billable
+           sum(amount_ms) FILTER (WHERE pool = 'billable') AS billable,
+           sum(amount_ms) FILTER (WHERE pool = 'late') AS late
     FROM ledger.pool_transfers GROUP BY account_id
 ) AS summed USING (account_id)
-WHERE included_ms <> coalesce(included, 0) OR wallet_ms <> coalesce(wallet, 0) OR billable_ms <> coalesce(billable, 0);
+WHERE included_ms <> coalesce(included, 0) OR wallet_ms <> coalesce(wallet, 0) OR billable_ms <> coalesce(billable, 0)
+   OR late_ms <> coalesce(late, 0);
+
+-- name: late_minutes_are_those_of_stopped_plans
+SELECT account_id AS subject, format('late %s ms, of stopped plans %s ms', late_ms, coalesce(total, 0)) AS detail
+FROM ledger.pools
+LEFT JOIN (
+    SELECT account_id, sum(late_ms) AS total FROM ledger.plan_windows GROUP BY account_id
+) AS stopped USING (account_id)
+WHERE late_ms <> coalesce(total, 0);
+
+-- name: pools_are_those_of_the_plan_that_runs
+SELECT account_id AS subject, format('the pools are those of %s, %s runs', coalesce(pools.subscription_id, 'none'),
+       coalesce(running.subscription_id, 'none')) AS detail
+FROM ledger.pools
+FULL JOIN (SELECT account_id, subscription_id FROM ledger.plan_windows WHERE stopped_at IS NULL) AS running
+    USING (account_id)
+WHERE pools.subscription_id IS DISTINCT FROM running.subscription_id;
+
+-- name: usage_is_counted_by_the_plan_that_ran
+-- Calls and chats that ended while a plan ran took minutes and no money, however late they came; all others took none.
+WITH usage AS (
+    SELECT account_id, type, event_id, transfer_id, book_version, CASE
+        WHEN type = 'chat.message' THEN occurred_at
+        WHEN json_typeof(data -> 'ended_at') = 'number' THEN to_timestamp((data ->> 'ended_at')::float8)
+        ELSE replace(upper(data ->> 'ended_at'), ',', '.')::timestamptz END AS ended_at
+    FROM ledger.usage_events
+    WHERE type IN ('call.ended', 'chat.message') AND transfer_id IS NOT NULL
+      AND account_id IN (SELECT account_id FROM ledger.pools)
+)
+SELECT account_id AS subject, format('%s %s ended while %s ran, but took money', type, event_id, subscription_id) AS detail
+FROM usage JOIN ledger.plan_windows AS ran USING (account_id)
+WHERE book_version IS NOT NULL AND (type = 'call.ended' OR chat_ms IS NOT NULL) AND transfer_id > opened_after
+  AND ended_at >= counts_from AND (stopped_at IS NULL OR ended_at < stopped_at)
+UNION ALL
+SELECT account_id, format('%s %s took minutes, but no plan ran as it ended', type, event_id)
+FROM usage
+WHERE book_version IS NULL AND NOT EXISTS (
+    SELECT FROM ledger.plan_windows AS ran WHERE ran.account_id = usage.account_id AND ended_at >= counts_from);
 
 -- name: held_minutes_are_those_of_open_holds
 SELECT account_id AS subject, format('held %s ms, open holds %s ms', held_ms, coalesce(total, 0)) AS detail

@@ -1,4 +1,4 @@
-"""What happens by the clock alone: periods end, due dates pass, grace runs out.
+"""What happens by the clock alone: periods end, due dates pass, grace runs out, late usage is asked for.
 
 Each commit takes a batch of subscriptions with something due and plays each of them up to the present. Whoever comes
 twice, late, or beside another finds nothing left to do; what a crash undid is still due.
@@ -9,6 +9,7 @@ from time import perf_counter
 
 from services.subscriptions.context import SubscriptionsContext
 from services.subscriptions.domain.lifecycle import Fact, advance
+from services.subscriptions.late_usage import ask_for_late_usage
 from services.subscriptions.rows import request_of
 from services.subscriptions.stories import QUERIES, load_stories, save_stories, tell
 from shared.ids import new_id
@@ -65,3 +66,4 @@ async def follow_the_clock(context: SubscriptionsContext) -> None:
     async with context.one_at_a_time:
         await advance_due_subscriptions(context)
         await pass_due_dates(context)
+        await ask_for_late_usage(context)

@@ -88,3 +88,16 @@ SELECT account_id AS subject, format('%s ms were granted for %s, which is not th
 FROM ledger.pool_transfers AS granted
 WHERE reason = 'granted' AND pool = 'wallet' AND origin LIKE 'pack:%' AND NOT EXISTS (
     SELECT FROM subscriptions.payment_requests AS r WHERE granted.origin = 'pack:' || r.request_id);
+
+-- name: the_books_know_when_each_plan_ran
+SELECT account_id AS subject, format('%s ran from %s to %s, the books say from %s to %s', subscription_id, started_at,
+       canceled_at, counts_from, stopped_at) AS detail
+FROM subscriptions.subscriptions AS s LEFT JOIN ledger.plan_windows AS ran USING (subscription_id, account_id)
+WHERE ran.counts_from IS NULL OR (canceled_at IS NULL) <> (stopped_at IS NULL)
+   OR counts_from > started_at OR stopped_at > greatest(canceled_at, counts_from);
+
+-- name: late_usage_is_asked_for_under_its_subscription
+SELECT r.subscription_id AS subject, format('%s supplements period %s, the last is %s', request_id, r.period_number,
+       s.period_number) AS detail
+FROM subscriptions.payment_requests AS r JOIN subscriptions.subscriptions AS s USING (subscription_id)
+WHERE supplement > 0 AND (s.status <> 'canceled' OR r.period_number <> s.period_number);

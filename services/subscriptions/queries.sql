@@ -47,14 +47,15 @@ WHERE p.subscription_id = closed.subscription_id AND p.number = closed.number
 -- name: insert_requests
 INSERT INTO subscriptions.payment_requests (
     request_id, account_id, agency_id, subscription_id, period_number, type, kind, status, currency, amount_cents,
-    line_items, period_start, period_end, created_at, due_at, grace_until, paid_at, external_reference)
+    line_items, period_start, period_end, created_at, due_at, grace_until, paid_at, external_reference, supplement)
 SELECT request_id, account_id, agency_id, subscription_id, period_number, type, kind, status, currency, amount_cents,
-       line_items, period_start, period_end, created_at, due_at, grace_until, paid_at, external_reference
+       line_items, period_start, period_end, created_at, due_at, grace_until, paid_at, external_reference, supplement
 FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::bigint[], $10::jsonb[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[],
-            $14::timestamptz[], $15::timestamptz[], $16::timestamptz[], $17::text[])
+            $14::timestamptz[], $15::timestamptz[], $16::timestamptz[], $17::text[], $18::integer[])
      AS made (request_id, account_id, subscription_id, period_number, type, kind, status, currency, amount_cents,
-              line_items, period_start, period_end, created_at, due_at, grace_until, paid_at, external_reference)
+              line_items, period_start, period_end, created_at, due_at, grace_until, paid_at, external_reference,
+              supplement)
 JOIN subscriptions.clients USING (account_id)
 
 -- name: save_requests
@@ -72,6 +73,26 @@ SELECT ledger.stop_plans_v1($1, $2)
 
 -- name: hold_periods_open
 SELECT ledger.hold_periods_open_v1($1)
+
+-- name: claim_late_usage
+SELECT s.* FROM ledger.late_usage_v1 AS late JOIN subscriptions.subscriptions AS s USING (subscription_id)
+ORDER BY subscription_id LIMIT $1 FOR UPDATE OF s SKIP LOCKED
+
+-- name: usage_asked_for
+SELECT p.subscription_id, p.billable_ms, max(r.supplement) AS supplements
+FROM subscriptions.subscriptions AS s
+JOIN subscriptions.periods AS p ON p.subscription_id = s.subscription_id AND p.number = s.period_number
+LEFT JOIN subscriptions.payment_requests AS r
+    ON r.subscription_id = p.subscription_id AND r.period_number = p.number AND r.kind = 'usage'
+WHERE s.subscription_id = ANY ($1) GROUP BY p.subscription_id, p.number
+
+-- name: invoice_late_usage
+SELECT * FROM ledger.invoice_late_usage_v1($1, $2)
+
+-- name: add_late_usage
+UPDATE subscriptions.periods AS p SET billable_ms = p.billable_ms + late.ms
+FROM unnest($1::text[], $2::integer[], $3::bigint[]) AS late (subscription_id, number, ms)
+WHERE p.subscription_id = late.subscription_id AND p.number = late.number
 
 -- name: set_access
 SELECT ledger.set_access_v1($1, $2, $3)

@@ -74,4 +74,5 @@ def request_of(row: Row) -> PaymentRequest:
         grace_until=row["grace_until"],
         paid_at=row["paid_at"],
         external_reference=row["external_reference"],
+        supplement=row["supplement"],
     )

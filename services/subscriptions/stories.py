@@ -142,6 +142,7 @@ async def insert_requests(connection: Connection, requests: Sequence[PaymentRequ
         [each.grace_until for each in requests],
         [each.paid_at for each in requests],
         [each.external_reference for each in requests],
+        [each.supplement for each in requests],
     )
 
 

@@ -29,6 +29,14 @@ PLANTED = {
     "used_calls_hold_nothing": "UPDATE ledger.holds SET state = 'open', closed_at = NULL WHERE state = 'billed'",
     "minutes_form_an_unbroken_chain": "UPDATE ledger.pool_transfers SET balance_after_ms = balance_after_ms + 1",
     "pools_are_the_sum_of_their_entries": "UPDATE ledger.pools SET wallet_ms = wallet_ms + 1",
+    "late_minutes_are_those_of_stopped_plans": "UPDATE ledger.pools SET late_ms = late_ms + 1",
+    "pools_are_those_of_the_plan_that_runs": """
+        INSERT INTO ledger.plan_windows (subscription_id, account_id, counts_from, opened_after)
+        VALUES ('sub_1', 'ada', now(), 0)""",
+    "usage_is_counted_by_the_plan_that_ran": """
+        UPDATE ledger.usage_events SET data = json_build_object('ended_at', extract(epoch FROM now()));
+        INSERT INTO ledger.plan_windows (subscription_id, account_id, counts_from, stopped_at, opened_after)
+        VALUES ('sub_1', 'ada', now() - interval '1 minute', now() + interval '1 minute', 0)""",
     "held_minutes_are_those_of_open_holds": "UPDATE ledger.pools SET held_ms = held_ms + 1",
     "events_are_numbered_without_gaps": "UPDATE ledger.accounts SET event_seq = event_seq + 1",
     "the_months_spend_is_the_sum_of_its_debits": "UPDATE ledger.accounts SET spend_micros = spend_micros + 1",

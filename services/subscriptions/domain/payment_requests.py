@@ -56,7 +56,9 @@ class LineItem:
 
 @dataclass(frozen=True, slots=True)
 class PaymentRequest:
-    """Collection is outside: the agency says what came of it. Pack requests have no kind, grace or period."""
+    """Collection is outside: the agency says what came of it. Pack requests have no kind, grace or period.
+    `supplement` counts the requests for usage that was told after the last period had been asked for.
+    """
 
     id: str
     account_id: str
@@ -75,6 +77,7 @@ class PaymentRequest:
     grace_until: datetime | None
     paid_at: datetime | None = None
     external_reference: str | None = None
+    supplement: int = 0
 
     def is_delinquent(self, now: datetime) -> bool:
         """Unpaid past its due date, or declared overdue before it."""
@@ -120,11 +123,43 @@ def usage_request(
     amount_cents = usage_cents(billable_ms, terms.rate_micros_per_minute)
     if amount_cents == 0:
         return None
-    assert terms.minute_rate_usd is not None
-    text = f"{terms.name}: minutes beyond those included, {duration_text(billable_ms)}"
-    item = LineItem(text, minutes_millionths(billable_ms), "minute", terms.minute_rate_usd, amount_cents)
+    item = _minutes_item(f"{terms.name}: minutes beyond those included", billable_ms, terms, amount_cents)
     so_far = replace(period, end=at)
     return _cycle("usage", account_id, subscription_id, terms, so_far, at, amount_cents, item, make_id)
+
+
+def supplementary_request(
+    *,
+    account_id: str,
+    subscription_id: str,
+    terms: Terms,
+    period: Period,
+    canceled_at: datetime,
+    billable_ms: int,
+    late_ms: int,
+    number: int,
+    at: datetime,
+    make_id: MakeId,
+) -> PaymentRequest | None:
+    """What is still to pay where `late_ms` came in after `billable_ms` of the last period had been asked for.
+
+    All requests of the period add up to the cents of all its time, rounded once; so a request may differ from its own
+    minutes at the rate by a cent, and there is none while a part of a cent is all there is.
+    """
+    rate = terms.rate_micros_per_minute
+    amount_cents = usage_cents(billable_ms + late_ms, rate) - usage_cents(billable_ms, rate)
+    if amount_cents == 0:
+        return None
+    item = _minutes_item(f"{terms.name}: minutes told after the end", late_ms, terms, amount_cents)
+    last = replace(period, end=canceled_at)
+    request = _cycle("usage", account_id, subscription_id, terms, last, at, amount_cents, item, make_id)
+    return replace(request, supplement=number)
+
+
+def _minutes_item(text: str, ms: int, terms: Terms, amount_cents: int) -> LineItem:
+    assert terms.minute_rate_usd is not None
+    description = f"{text}, {duration_text(ms)}"
+    return LineItem(description, minutes_millionths(ms), "minute", terms.minute_rate_usd, amount_cents)
 
 
 def _cycle(
@@ -172,7 +207,7 @@ def pack_request(
     make_id: MakeId,
 ) -> PaymentRequest:
     """The price of a pack, asked for as it is applied, or paid already. Packs have no grace and never block."""
-    item = LineItem(f"{name}: {minutes} minutes", ONE, "pack", usd_text(price_cents), price_cents)
+    item = LineItem(f"{name}: {minutes_text(minutes)}", ONE, "pack", usd_text(price_cents), price_cents)
     return PaymentRequest(
         id=make_id("preq", at),
         account_id=account_id,
@@ -191,6 +226,10 @@ def pack_request(
         grace_until=None,
         paid_at=at if is_paid else None,
     )
+
+
+def minutes_text(minutes: int) -> str:
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"
 
 
 def minutes_millionths(ms: int) -> int:

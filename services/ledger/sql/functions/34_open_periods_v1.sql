@@ -12,8 +12,9 @@ BEGIN
     PERFORM FROM accounts WHERE account_id = ANY (p_account_ids) ORDER BY account_id FOR UPDATE;
     INSERT INTO pools (account_id) SELECT unnest(p_account_ids) ON CONFLICT DO NOTHING;
     PERFORM close_pools_v1(p_account_ids, p_now);
-    INSERT INTO plan_windows (subscription_id, account_id, counts_from, chat_ms)
-    SELECT opened.subscription_id, account_id, date_trunc('second', opened.period_start), opened.chat_ms
+    INSERT INTO plan_windows (subscription_id, account_id, counts_from, chat_ms, opened_after)
+    SELECT opened.subscription_id, account_id, date_trunc('second', opened.period_start), opened.chat_ms,
+           (SELECT last_value FROM transfers_id_seq)
     FROM unnest(p_account_ids, p_subscription_ids, p_starts, p_chat_ms)
          AS opened (account_id, subscription_id, period_start, chat_ms)
     JOIN pools USING (account_id)

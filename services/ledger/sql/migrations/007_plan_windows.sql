@@ -1,6 +1,7 @@
 -- When which plan ran: usage is counted by the plan that ran as it ended, however late it is told. `counts_from` is
 -- the beginning of the second in which the subscription started, since platforms tell whole seconds. `late_ms` is
--- what was billable of usage that was told after the stop, and is not asked for yet.
+-- what was billable of usage that was told after the stop, and is not asked for yet. `opened_after` is the newest
+-- transfer id there was at the opening: what the account has posted with a greater one was posted knowing of the plan.
 CREATE TABLE ledger.plan_windows (
     subscription_id text PRIMARY KEY,
     account_id text COLLATE "C" NOT NULL REFERENCES ledger.accounts,
@@ -8,6 +9,7 @@ CREATE TABLE ledger.plan_windows (
     stopped_at timestamptz,
     chat_ms bigint,
     late_ms bigint NOT NULL DEFAULT 0,
+    opened_after bigint NOT NULL,
     CONSTRAINT it_stops_after_it_starts CHECK (counts_from <= stopped_at),
     CONSTRAINT late_is_not_negative CHECK (late_ms >= 0),
     CONSTRAINT only_a_stopped_plan_has_late_usage CHECK (late_ms = 0 OR stopped_at IS NOT NULL)
@@ -32,5 +34,6 @@ UPDATE ledger.pools SET counts_from = date_trunc('second', least(period_start, (
     SELECT min(created_at) FROM ledger.pool_transfers AS granted
     WHERE granted.account_id = pools.account_id AND granted.origin LIKE 'included:' || pools.subscription_id || ':%')))
 WHERE subscription_id IS NOT NULL;
-INSERT INTO ledger.plan_windows (subscription_id, account_id, counts_from, chat_ms)
-SELECT subscription_id, account_id, counts_from, chat_ms FROM ledger.pools WHERE subscription_id IS NOT NULL;
+INSERT INTO ledger.plan_windows (subscription_id, account_id, counts_from, chat_ms, opened_after)
+SELECT subscription_id, account_id, counts_from, chat_ms, (SELECT last_value FROM ledger.transfers_id_seq)
+FROM ledger.pools WHERE subscription_id IS NOT NULL;
