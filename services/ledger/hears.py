@@ -31,7 +31,8 @@ def consumers(context: LedgerContext) -> Sequence[BatchConsumer | Listener[None]
     broker = context.host.broker
     usage = BatchConsumer(broker, CHARGE_USAGE, ChargeUsage(context), outages=OUTAGES)
     context.host.announcer.backlog = lambda: usage.backlog
-    ops = Listen(OBEY_OPS, ops_v1.MODELS, ObeyOps(context))
+    obey_ops = ObeyOps(context)
+    ops = Listen(OBEY_OPS, ops_v1.MODELS, obey_ops, refuse=obey_ops.refuse)
     return [
         usage,
         Listener(broker, ops, nullcontext, outages=OUTAGES),

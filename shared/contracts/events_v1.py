@@ -80,12 +80,13 @@ class NumberStatusChanged(Outward):
 
 
 class OpsAnswer(Outward):
-    """What became of an operator's command."""
+    """What became of an operator's command; `code` and `detail` say why it failed."""
 
     command_id: str
     command_source: str
     command: str
     code: str | None = None
+    detail: str | None = None
 
 
 class CheckOutcome(Outward):

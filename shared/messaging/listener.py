@@ -41,12 +41,16 @@ Handler = Callable[[Heard[Any], Tx], Awaitable[Outcome | None]]
 
 @dataclass(frozen=True, slots=True)
 class Listen(Generic[Tx]):
-    """What one handler listens to: its queue with bindings, and the model of the data of each event type."""
+    """What one handler listens to: its queue with bindings, and the model of the data of each event type.
+
+    `refuse` is told of what is none of these before it is parked, for senders that wait for an answer.
+    """
 
     queue: WorkQueue
     models: Mapping[str, type[BaseModel]]
     handler: Handler[Tx]
     concurrency: int = 4
+    refuse: Callable[[Incoming, Dead], Awaitable[None]] | None = None
 
 
 class RolledBack(Exception):
@@ -106,6 +110,8 @@ class Listener(Generic[Tx]):
     async def _handle_one(self, message: Incoming) -> Outcome | None:
         heard = self._understand(message)
         if isinstance(heard, Dead):
+            if self._listen.refuse is not None:
+                await self._listen.refuse(message, heard)
             return heard
         try:
             async with self._transaction() as tx:

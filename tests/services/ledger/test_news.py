@@ -101,7 +101,8 @@ async def said(books: asyncpg.Connection, account_id: str) -> list[str]:
 async def test_ops_commands_are_done_and_answered(
     ringfence: Hosted, platform: httpx.AsyncClient, books: asyncpg.Connection, amqp_url: str
 ) -> None:
-    """«types `account.suspend|reinstate`, `account.adjust`, `account.resync`; outcomes as events `ops_done`/`ops_failed`»."""
+    """«types `account.suspend|reinstate`, `account.adjust`, `account.resync`; outcomes as events `ops_done`/`ops_failed`
+    naming the command's `id`»: each id is obeyed once; another body under it, and what is no command, fails."""
     account_id = await open_account(platform)
     commands: list[tuple[str, str, dict[str, Any]]] = [
         ("1", "account.suspend", {"account_id": account_id, "reason": "abuse"}),
@@ -109,7 +110,11 @@ async def test_ops_commands_are_done_and_answered(
         ("3", "account.reinstate", {"account_id": account_id, "reason": "checked"}),
         ("4", "account.resync", {"account_id": account_id}),
         ("2", "account.adjust", {"account_id": account_id, "amount_cents": -100, "description": "fee"}),
+        ("1", "account.suspend", {"account_id": account_id, "reason": "abuse"}),
         ("5", "account.suspend", {"account_id": "nobody", "reason": "abuse"}),
+        ("2", "account.adjust", {"account_id": account_id, "amount_cents": -100, "description": "another fee"}),
+        ("6", "account.adjust", {"account_id": account_id, "amount_cents": "much", "description": "fee"}),
+        ("7", "account.explode", {"account_id": account_id}),
     ]
     now = ringfence.host.clock.now()
     async with hearing(amqp_url, "ops_done.#", "ops_failed.#", f"balance_changed.{account_id}") as heard:
@@ -120,13 +125,18 @@ async def test_ops_commands_are_done_and_answered(
 
         async def all_answered() -> bool:
             answers = [event for key, event in heard if key.startswith("ops_")]
-            return {event["data"]["command_id"] for event in answers} == {"1", "2", "3", "4", "5"}
+            return {event["data"]["command_id"] for event in answers} == set("1234567")
 
         await until(all_answered)
     failed = [event["data"] for key, event in heard if key.startswith("ops_failed")]
     assert [(each["command_id"], each["account_id"], each["code"]) for each in failed] == [
-        ("5", "nobody", "account_not_found")
+        ("5", "nobody", "account_not_found"),
+        ("2", account_id, "id_reused"),
+        ("6", account_id, "invalid_event"),
+        ("7", account_id, "unknown_type"),
     ]
+    assert failed[2]["detail"].startswith("data.amount_cents: ")
+    assert await ringfence.host.broker.depth("ledger.obey_ops.dead") == 2, "and parked, for a person to look at"
     assert await balance_micros(books, account_id) == 9_000_000
     types = await books.fetch("SELECT type FROM ledger.events WHERE account_id = $1 ORDER BY seq", account_id)
     told = [row["type"] for row in types]
