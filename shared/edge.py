@@ -20,6 +20,7 @@ BODY_BYTES_MAX_BY_PATH = {
     "/v1/prices/quote": 8 * KIB * KIB,
     "/v1/usage": KIB * KIB,
 }
+DISCARDED_BYTES_MAX = 16 * KIB * KIB
 RAW_PATHS = frozenset({"/v1/stripe/webhook"})
 """Bodies that are not ours to parse: their signature covers the bytes."""
 
@@ -59,10 +60,19 @@ async def read_body(receive: Receive, limit: int) -> bytes:
         chunk = message.get("body", b"")
         size += len(chunk)
         if size > limit:
+            await _discard_rest(receive, message)
             raise ApiError(413, "body_too_large", f"The body is larger than {limit} bytes.", limit_bytes=limit)
         chunks.append(chunk)
         if not message.get("more_body"):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _discard_rest(receive: Receive, message: Any) -> None:
+    """Hear the caller out, up to a bound: who is cut off while still sending never reads the answer."""
+    discarded = 0
+    while message.get("more_body") and discarded < DISCARDED_BYTES_MAX:
+        message = await receive()
+        discarded += len(message.get("body", b""))
 
 
 def parse_body(body: bytes) -> Any:
