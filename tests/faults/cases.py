@@ -1,0 +1,5 @@
+"""Every case, in the order in which they run."""
+
+from tests.faults import cases_crashes, cases_links, cases_servers
+
+CASES = (*cases_crashes.CASES, *cases_links.CASES, *cases_servers.CASES)
