@@ -10,6 +10,7 @@ from pydantic import Field
 
 from services.payments.cards import provider_unavailable
 from services.payments.context import Context
+from services.payments.keys import REPLAYED
 from services.payments.provider import ProviderUnavailable
 from services.payments.topups import Answer
 from shared.http_app import OrjsonResponse
@@ -19,7 +20,6 @@ from shared.postgres.pool import OUTAGES
 
 CENTS_MAX = 10**9
 KEY_LENGTH_MAX = 255
-REPLAYED = {"Idempotency-Replayed": "true"}
 
 Cents = Annotated[int, Field(ge=0, le=CENTS_MAX)]
 PositiveCents = Annotated[int, Field(ge=1, le=CENTS_MAX)]

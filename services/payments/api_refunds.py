@@ -14,9 +14,10 @@ import orjson
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field
 
-from services.payments.api_edge import CENTS_MAX, REPLAYED, PaymentsRoute, idempotency_key, platform_only
+from services.payments.api_edge import CENTS_MAX, PaymentsRoute, idempotency_key, platform_only
 from services.payments.cards import provider_unavailable
 from services.payments.context import Context
+from services.payments.keys import KEY_LIFE, REPLAYED, in_progress, key_reused, under_key
 from services.payments.refunds import TooMuch, drive_refund, is_refundable, room_for
 from services.payments.store import SQL, Attempt, lock_profile
 from shared.contracts.fields_v1 import Strict, Text
@@ -27,7 +28,7 @@ from shared.money import MICROS_PER_CENT, usd_exact, usd_text
 from shared.openapi import TAKES_IDEMPOTENCY_KEY
 from shared.postgres.pool import transaction
 
-KEY_LIFE = timedelta(hours=24)
+ROUTE = "POST /v1/transactions/{id}/refund"
 RECHECK = timedelta(seconds=30)
 TransactionId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
@@ -54,9 +55,9 @@ def build_router(context: Context) -> APIRouter:
         key = idempotency_key(request, None)
         asked = orjson.dumps([transaction_id, body.amount_cents, body.reason, body.to])
         request_hash = hashlib.blake2b(asked, digest_size=16).digest()
-        if body.to == "card":
-            return await _to_card(context, found, body, key, request_hash)
-        return await _to_wallet(context, found, body, key, request_hash)
+        give_back = _to_card if body.to == "card" else _to_wallet
+        async with under_key(context, found["account_id"], ROUTE, key, request_hash):
+            return await give_back(context, found, body, key, request_hash)
 
     return router
 
@@ -88,12 +89,10 @@ async def _begin(
             known = await connection.fetchrow(SQL.refund_by_key, attempt.account_id, key)
             if known is not None and known["request_hash"] == request_hash and known["state"] != "error":
                 if known["lease_until"] is not None and known["lease_until"] > now:
-                    message = "A request with this Idempotency-Key is still running."
-                    raise ApiError(409, "request_in_progress", message)
+                    raise in_progress()
                 return known, known["state"] in ("refunded", "failed")
             if known is not None and known["created_at"] > now - KEY_LIFE and known["request_hash"] != request_hash:
-                message = "This Idempotency-Key was used for another request."
-                raise ApiError(409, "idempotency_key_reused", message)
+                raise key_reused()
         room = await room_for(connection, attempt, body.amount_cents)
         if isinstance(room, TooMuch):
             raise _too_much(room)
@@ -136,8 +135,7 @@ async def _to_wallet(
                 entry = await transaction_json(connection, known["transfer_id"])
                 return OrjsonResponse(entry, status_code=201, headers=REPLAYED)
             if known is not None and known["created_at"] > now - KEY_LIFE:
-                message = "This Idempotency-Key was used for another request."
-                raise ApiError(409, "idempotency_key_reused", message)
+                raise key_reused()
         row = await connection.fetchrow(SQL.refund_debit, found["id"], micros, body.reason, now)
         assert row is not None
         if row["outcome"] == "exceeds_original":

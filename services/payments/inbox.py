@@ -17,6 +17,7 @@ from services.payments.applying import apply_payment
 from services.payments.cards import forget_card, save_card
 from services.payments.context import Context
 from services.payments.disputes import apply_dispute
+from services.payments.keys import KEY_LIFE
 from services.payments.provider import CardSetup, NotAtProvider, ProviderUnavailable, ToldEvent
 from services.payments.refunds import apply_refunds_of
 from services.payments.store import SQL
@@ -173,8 +174,9 @@ async def pull(context: Context) -> int:
 
 
 async def forget(context: Context) -> None:
-    """The provider repeats no event that is so old."""
+    """The provider repeats no event that is so old, and no caller a key."""
     await context.pool.execute(SQL.forget_events, context.now() - KEPT)
+    await context.pool.execute(SQL.forget_keys, context.now() - KEY_LIFE)
 
 
 class InboxWorker:

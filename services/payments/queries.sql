@@ -382,3 +382,17 @@ ON CONFLICT (account_id, client_key) DO UPDATE SET
 
 -- name: forget_events
 DELETE FROM inbox WHERE processed_at < $1
+
+-- name: claim_key
+INSERT INTO request_keys AS known (account_id, route, client_key, request_hash, created_at) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (account_id, route, client_key) DO UPDATE SET
+    request_hash = CASE WHEN known.created_at <= $6 THEN excluded.request_hash ELSE known.request_hash END,
+    refusal = CASE WHEN known.created_at <= $6 THEN NULL ELSE known.refusal END,
+    created_at = CASE WHEN known.created_at <= $6 THEN excluded.created_at ELSE known.created_at END
+RETURNING request_hash, refusal
+
+-- name: keep_refusal
+UPDATE request_keys SET refusal = $4 WHERE account_id = $1 AND route = $2 AND client_key = $3
+
+-- name: forget_keys
+DELETE FROM request_keys WHERE created_at <= $1

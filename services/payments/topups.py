@@ -4,6 +4,7 @@ Decisions where the contract is silent:
 - A second request without a key, for the same amount and card, while the first is unanswered, is the same
   top-up: it waits and gets the first one's answer. Once that answer was handed out, the next is another top-up.
 - A retry of a payment that waits for the customer is answered 201 with its present status.
+- Refusals under a key: see keys.py.
 """
 
 import asyncio
@@ -34,6 +35,7 @@ from services.payments.domain.attempts import (
     keeps_same_payment,
 )
 from services.payments.domain.declines import DeclineClass
+from services.payments.keys import KEY_LIFE, in_progress, key_reused, under_key
 from services.payments.provider import ProviderUnavailable
 from services.payments.store import SQL, Attempt, find_attempt, lock_profile
 from shared.crash_points import reach
@@ -41,7 +43,6 @@ from shared.http_errors import ApiError
 from shared.money import usd_text
 from shared.postgres.pool import Connection, transaction
 
-KEY_LIFE = timedelta(hours=24)
 ADOPT_UNCLEAR = timedelta(hours=24)
 ADOPT_SUCCEEDED = timedelta(minutes=15)
 POLL_SECONDS = 0.05
@@ -77,7 +78,14 @@ async def top_up(context: Context, request: TopUp, *, is_gone: Callable[[], Awai
     The charge goes on when the caller is cut off; `is_gone` tells whether it was: then nobody has the answer,
     and a retry without a key gets it.
     """
-    _require_amount(context, request.amount_cents)
+    await _of_key(context.pool, context, request)
+    asked = (request.account_id, request.route, request.key, request.request_hash)
+    async with under_key(context, *asked):
+        _require_amount(context, request.amount_cents)
+        return await _answered(context, request, is_gone)
+
+
+async def _answered(context: Context, request: TopUp, is_gone: Callable[[], Awaitable[bool]]) -> Answer:
     charging = context.spawn_result(_charge(context, request), f"top-up {request.account_id}")
     try:
         async with asyncio.timeout(context.settings.topup_wait_seconds):
@@ -110,9 +118,7 @@ async def _charge(context: Context, request: TopUp) -> tuple[Attempt, bool]:
     attempt = await _begin(context, request, customer_id, card_id)
     if attempt.state in UNSENT_OR_UNCLEAR:
         attempt = await drive(context, attempt.attempt_id)
-    if request.key is None:
-        attempt = await _wait_for(context, attempt)
-    return attempt, False
+    return await _wait_for(context, attempt), False
 
 
 async def _of_key(connection: Connection | asyncpg.Pool, context: Context, request: TopUp) -> Attempt | None:
@@ -123,7 +129,7 @@ async def _of_key(connection: Connection | asyncpg.Pool, context: Context, reque
     if row is None or row["request_hash"] == request.request_hash:
         return None if row is None else Attempt.of(row)
     if row["created_at"] > context.now() - KEY_LIFE:
-        raise ApiError(409, "idempotency_key_reused", "This Idempotency-Key was used for another request.")
+        raise key_reused()
     return None
 
 
@@ -143,10 +149,10 @@ async def _bring_forward(context: Context, attempt: Attempt) -> Attempt | None:
 async def _resume(context: Context, attempt: Attempt) -> Attempt:
     """After a 5xx the same attempt goes on; one that is on the wire right now is in progress."""
     if attempt.lease_until is not None and attempt.lease_until > context.now():
-        raise _in_progress()
+        raise in_progress()
     attempt = await drive(context, attempt.attempt_id)
     if attempt.state is State.SUBMITTING:
-        raise _in_progress()
+        raise in_progress()
     return attempt
 
 
@@ -178,7 +184,7 @@ async def _begin(context: Context, request: TopUp, customer_id: str, card_id: st
             # Somebody with the same key may have come first while we asked for the card.
             twin = await _of_key(connection, context, request)
             if twin is not None and twin.state in COUNTS_TOWARDS_CAP:
-                raise _in_progress()
+                raise in_progress()
         if await brake.books_agree(connection, profile, now):
             await _require_patience(context, connection, request.account_id)
             begun = await begin(
@@ -230,10 +236,6 @@ async def _wait_for(context: Context, attempt: Attempt) -> Attempt:
         await asyncio.sleep(POLL_SECONDS)
         attempt = await find_attempt(context.pool, attempt.attempt_id)
     return attempt
-
-
-def _in_progress() -> ApiError:
-    return ApiError(409, "request_in_progress", "A request with this Idempotency-Key is still running.")
 
 
 def _answer(attempt: Attempt, is_replay: bool) -> Answer:

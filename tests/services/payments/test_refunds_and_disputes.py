@@ -54,6 +54,19 @@ async def test_who_may_refund_and_what(platform: Platform, customer: Customer) -
     assert (await refund(platform, debit)).json()["error"]["code"] == "not_refundable"
 
 
+async def test_a_refunds_key_stands_for_one_body(platform: Platform, customer: Customer) -> None:
+    """§0: "another body → 409", whatever became of the first, and wherever the second would go."""
+    entry = (await customer.transactions())[0]["id"]
+    first = await refund(platform, entry, key="k", to="card", amount_cents=10**6)
+    again = await refund(platform, entry, key="k", to="card", amount_cents=10**6)
+    for answer, is_replay in ((first, False), (again, True)):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "refund_exceeds_original")
+        assert ("idempotency-replayed" in answer.headers) is is_replay
+    for body in ({"to": "card", "amount_cents": 100}, {"to": "wallet", "amount_cents": 10**6}):
+        other = await refund(platform, entry, key="k", **body)
+        assert (other.status_code, other.json()["error"]["code"]) == (409, "idempotency_key_reused")
+
+
 async def test_twenty_refunds_at_once_never_pass_the_original(platform: Platform, customer: Customer) -> None:
     entry_id = (await customer.transactions())[0]["id"]
     answers = await asyncio.gather(*(refund(platform, entry_id, amount_cents=300) for _ in range(20)))

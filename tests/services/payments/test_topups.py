@@ -1,6 +1,7 @@
 """Top-ups by hand (contract §5, POST /v1/billing/top-up; §0, Idempotency)."""
 
 import asyncio
+from typing import Any
 
 import httpx
 import pytest
@@ -118,6 +119,31 @@ async def test_the_same_key_gives_the_first_answer_again(platform: Platform, cus
     await platform.advance(40 * 24 * 3600)
     much_later = await customer.top_up(2_000, key="one")
     assert much_later.json() == first.json(), "what moved stays unique for ever"
+    assert await customer.balance() == 2_000
+
+
+async def test_a_refusal_is_the_first_answer_until_what_was_missing_is_there(platform: Platform) -> None:
+    """§0: "Same key and body → the first answer again with `Idempotency-Replayed: true`; another body → 409"."""
+    customer = await platform.customer("keyless")
+
+    async def asked(amount: int, key: str, **body: Any) -> tuple[int, str | None, bool]:
+        answer = await customer.top_up(amount, key=key, **body)
+        code = answer.json().get("error", {}).get("code")
+        return answer.status_code, code, "idempotency-replayed" in answer.headers
+
+    unknown = {"payment_method_id": "pm_unknown"}
+    for key, amount, body, refusal in (
+        ("low", 100, {}, (400, "invalid_amount")),
+        ("lost", 2_000, unknown, (404, "payment_method_not_found")),
+        ("none", 2_000, {}, (422, "payment_method_required")),
+    ):
+        assert await asked(amount, key, **body) == (*refusal, False)
+        assert await asked(amount, key, **body) == (*refusal, True)
+        assert await asked(3_000, key) == (409, "idempotency_key_reused", False)
+    await customer.save_card()
+    assert await asked(2_000, "none") == (201, None, False), "the customer is not kept from paying"
+    assert await asked(2_000, "none") == (201, None, True)
+    assert await asked(100, "none") == (409, "idempotency_key_reused", False)
     assert await customer.balance() == 2_000
 
 
