@@ -40,7 +40,7 @@ class Opening:
 
 
 async def open_account(connection: Connection, opening: Opening, *, settings: LedgerSettings, now: datetime) -> str:
-    """Open the account, say so, post its sign-up credit; returns its id. Raises 409 `account_exists`, 422 for a wrong parent."""
+    """Open the account, say so, post its sign-up credit; returns its id. Raises 409 `account_exists`, 422 (parent)."""
     account_id = opening.account_id or new_id("acct", now)
     if opening.parent_id is not None:
         await _require_agency(connection, opening)

@@ -71,7 +71,7 @@ class NewAccount(Strict):
     signup_credit_cents: Cents | None = None
 
     def opening(self, sent_id: object) -> Opening:
-        """The same as the ledger's own value; raises 422 `currency_not_supported`. `sent_id`: as it stood in the body."""
+        """The same as the ledger's own value, `sent_id` as the body had it. Raises 422 `currency_not_supported`."""
         if self.currency.lower() != "usd":
             raise ApiError(422, "currency_not_supported", "Accounts are in usd.")
         fields = self.model_dump(exclude={"id", "agency", "currency"})
