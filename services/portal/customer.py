@@ -26,7 +26,8 @@ async def wallet(context: PortalContext, visitor: Visitor, _: Query) -> Values:
         context.pool.fetchrow(QUERIES.present_status, visitor.account_id),
         has_plan(visitor),
     )
-    return {"billing": billing, "state": None if row is None else row["status"], "on_plan": on_plan}
+    assert row is not None, "accounts are never deleted"
+    return {"billing": billing, "state": row["status"], "by_hand": row["is_suspended_by_hand"], "on_plan": on_plan}
 
 
 async def has_plan(visitor: Visitor) -> bool:

@@ -76,7 +76,7 @@ def tiles(
         Tile(
             "Orphaned holds",
             str(counts["holds"]),
-            f"{money(counts['held_micros'] // MICROS_PER_CENT)} held without usage" if counts["holds"] else "none",
+            f"{money(counts['held_micros'] // MICROS_PER_CENT)} held" if counts["holds"] else "none",
             "warn" if counts["holds"] else "good",
             "holds",
         ),
@@ -88,7 +88,7 @@ def tiles(
 def _books(books: Any, findings: list[Any], now: datetime) -> Tile:
     if books is None:
         return Tile("Books", "–", "not checked yet", "quiet", "books")
-    checked = f"checked {age(now - books['checked_at'])} ago"
+    checked = f"{age(now - books['checked_at'])} ago"
     if findings:
         return Tile("Books", f"{len(findings)} finding{'s' if len(findings) > 1 else ''}", checked, "bad", "books")
     return Tile("Books", "Clean", checked, "good", "books")

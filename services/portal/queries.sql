@@ -59,7 +59,8 @@ SELECT name, agency_name FROM ledger.account_titles_v1 WHERE account_id = $1;
 SELECT day, reason, micros FROM ledger.moved_by_day_v1($1, $2);
 
 -- name: present_status
-SELECT data ->> 'status' AS status FROM ledger.present_balance_v1($1);
+SELECT present.data ->> 'status' AS status, titles.is_suspended_by_hand
+FROM ledger.account_titles_v1 AS titles, ledger.present_balance_v1($1) AS present WHERE titles.account_id = $1;
 
 -- name: needing_an_eye
 SELECT

@@ -108,6 +108,17 @@ def minutes(seconds: int) -> str:
     return f"{whole:,} min {rest} s" if rest else f"{whole:,} min"
 
 
+def billed(quantity: int, unit: str) -> str:
+    """ "1 minute", "11 minutes"."""
+    return f"{quantity:,} {unit}{'' if quantity == 1 or unit.endswith('s') else 's'}"
+
+
+def price(amount: str, currency: str) -> str:
+    """A decimal price with its sign, or with the code where there is none: "$0.12", "0.12 USDT"."""
+    sign = SIGNS.get(currency.upper())
+    return f"{sign}{amount}" if sign else f"{amount} {currency.upper()}"
+
+
 def rhythm(plan: Mapping[str, Any]) -> str:
     """ "month", "2 weeks"."""
     unit, count = RHYTHM[plan["rhythm"]], plan["rhythm_count"]
@@ -129,6 +140,8 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "minutes": minutes,
     "rhythm": rhythm,
     "period": period,
+    "billed": billed,
+    "price": price,
     "age": age,
     "readable": readable,
 }

@@ -25,6 +25,9 @@ from shared.settings import Settings
 from tests.conftest import PLATFORM_KEY, _fresh_database
 
 ROOT = Path(__file__).parents[2]
+PICTURES = bool(os.environ.get("RINGFENCE_SCREENSHOTS"))
+"""Whether tests/browser/test_looks.py leaves a picture of every page in every state and look in `SCREENSHOTS`."""
+
 SCREENSHOTS = ROOT / ".ringfence" / "screenshots"
 FLAGS = (
     "--no-sandbox",
@@ -97,14 +100,41 @@ class System:
         body = {"payment_method_id": card}
         await self.post("/v1/billing/default-payment-method", body, key=account["api_key"])
 
+    async def link(self, account_id: str | None = None) -> str:
+        """A fresh sign-in link, of an account or of an operator."""
+        path = f"/v1/accounts/{account_id}/portal-sessions" if account_id else "/v1/ops-sessions"
+        return str((await self.post(path, None if account_id else {"operator": "Olga"}))["url"])
+
+    async def refused_call(self, account: dict[str, Any]) -> None:
+        """A call that can't be paid."""
+        number = next(_numbers)
+        call = {"account_id": account["id"], "call_id": f"refused-{number}", "direction": "outbound"}
+        answer = await self.platform.post(
+            "/v1/checks/call", json={**call, "from": "+15550001111", "to": "+15550002222", "seconds": 60}
+        )
+        assert answer.status_code == 402, answer.text
+
+    async def until(self, is_so: Callable[[], Awaitable[bool]], within_s: float = 20) -> None:
+        """Wait for a fact."""
+        async with asyncio.timeout(within_s):
+            while not await is_so():  # noqa: ASYNC110
+                await asyncio.sleep(0.03)
+
     async def balance_is(self, account: dict[str, Any], cents: int) -> None:
         """Wait until the books say so."""
-        headers = {"Authorization": f"Bearer {account['api_key']}"}
-        for _ in range(150):
-            if (await self.platform.get("/v1/billing", headers=headers)).json()["balance_cents"] == cents:
-                return
-            await asyncio.sleep(0.1)
-        raise TimeoutError
+
+        async def is_so() -> bool:
+            return bool((await self.get("/v1/billing", key=account["api_key"]))["balance_cents"] == cents)
+
+        await self.until(is_so)
+
+    async def dead_letters(self, queue: str, *, at_least: int) -> None:
+        """Wait until so many are there."""
+
+        async def are_there() -> bool:
+            return (await self.hosted.host.broker.depth(f"{queue}.dead") or 0) >= at_least
+
+        await self.until(are_there)
 
 
 @pytest.fixture(scope="package")
@@ -149,11 +179,12 @@ SignIn = Callable[..., Awaitable[Page]]
 
 @pytest.fixture
 async def sign_in(system: System, chromium: Browser) -> AsyncIterator[SignIn]:
-    """`await sign_in(account_id)` opens the page of an account in a fresh profile; without one, the operators'."""
+    """`await sign_in(account_id)` opens the page of an account in a fresh profile; without one, the operators'.
+    `link`: this address instead of a fresh link."""
     async with AsyncExitStack() as stack:
         broken: list[str] = []
 
-        async def open_page(account_id: str | None = None, **options: Any) -> Page:
+        async def open_page(account_id: str | None = None, *, link: str | None = None, **options: Any) -> Page:
             context = await chromium.new_context(**{"viewport": WIDE, **options})
             stack.push_async_callback(context.close)
             page = await context.new_page()
@@ -163,9 +194,7 @@ async def sign_in(system: System, chromium: Browser) -> AsyncIterator[SignIn]:
                 "console",
                 lambda message: broken.append(message.text) if "Content Security Policy" in message.text else None,
             )
-            path = f"/v1/accounts/{account_id}/portal-sessions" if account_id else "/v1/ops-sessions"
-            link = (await system.post(path, None if account_id else {"operator": "Olga"}))["url"]
-            await page.goto(link)
+            await page.goto(link or await system.link(account_id))
             return page
 
         yield open_page

@@ -108,10 +108,11 @@ async def test_auto_recharge_says_what_it_will_do(system: System, sign_in: SignI
     await expect(page.locator("[data-buffer]")).not_to_be_visible()
     await page.get_by_label("charge my card").fill("30")
     await page.get_by_label("but never more in a month").fill("100")
+    await expect(page.locator("[data-sentence]")).to_have_text("Off: nothing is charged by itself.")
+    await page.get_by_label("Recharge automatically").check()
     await expect(page.locator("[data-sentence]")).to_have_text(
         "When your balance falls below $8.00, we charge your default card $30.00, at most $100.00 in a calendar month."
     )
-    await page.get_by_label("Recharge automatically").check()
     await page.get_by_role("button", name="Save").click()
     await expect(page.locator("#auto-recharge .badge")).to_have_text("On")
     await system.call(account["id"], 20 * 60)

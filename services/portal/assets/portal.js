@@ -115,10 +115,14 @@
     const amounts = ["minimum", "amount", "limit"].map((name) => centsOf(form.elements[name].value));
     const [minimum, amount, limit] = amounts;
     if (minimum === null || amount === null) return;
+    one("[data-buffer]", form).hidden = minimum >= Number(form.dataset.minute);
+    if (!form.elements.enabled.checked) {
+      one("[data-sentence]", form).textContent = "Off: nothing is charged by itself.";
+      return;
+    }
     const least = limit === null ? "" : `, at most ${dollars(limit)} in a calendar month`;
     one("[data-sentence]", form).textContent =
       `When your balance falls below ${dollars(minimum)}, we charge your default card ${dollars(amount)}${least}.`;
-    one("[data-buffer]", form).hidden = minimum >= Number(form.dataset.minute);
   }
 
   // The notice: once per browser session, for each account somebody signs in to.
@@ -137,8 +141,12 @@
     form.elements.action.value = act;
     form.elements.only.value = only;
     form.elements.all_of.value = allOf;
-    one("#settle-title").textContent = title;
-    one("[data-act-label]", form).textContent = label;
+    const count = all("input[name=letter]:checked").length;
+    const chosen = count === 1 ? "the chosen letter" : `${count} chosen letters`;
+    one("#settle-title").textContent = "chosen" in button.dataset ? `${title} ${chosen}` : title;
+    const doing = one("[data-act-label]", form);
+    doing.textContent = label;
+    doing.className = act === "discard" ? "danger" : "primary";
     one("#settle").showModal();
     form.elements.reason.focus();
   }

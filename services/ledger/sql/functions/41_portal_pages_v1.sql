@@ -1,6 +1,8 @@
--- The portal's doors for its pages: what an account is called, what it spent by day and cause. Reading only.
+-- The portal's doors for its pages: what an account is called, whether a person suspended it, what it spent by day and
+-- cause. Reading only.
 CREATE OR REPLACE VIEW ledger.account_titles_v1 AS
-SELECT accounts.account_id, accounts.name, parents.name AS agency_name
+SELECT accounts.account_id, accounts.name, parents.name AS agency_name,
+       accounts.manual_suspension IS NOT NULL AS is_suspended_by_hand
 FROM ledger.accounts LEFT JOIN ledger.accounts AS parents ON parents.account_id = accounts.parent_id;
 
 -- The signed effect on the wallet per UTC day and reason.
