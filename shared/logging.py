@@ -2,17 +2,10 @@
 
 import logging
 import sys
-from typing import Any
 
 import structlog
 
-_SECRET_FIELDS = frozenset({"authorization", "api_key", "secret", "client_secret", "password", "token", "cookie"})
-
-
-def _hide_secrets(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    for field in _SECRET_FIELDS & event.keys():
-        event[field] = "[hidden]"
-    return event
+from shared.redaction import hide_secrets
 
 
 def configure_logging(level: str, style: str) -> None:
@@ -21,7 +14,6 @@ def configure_logging(level: str, style: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        _hide_secrets,
     ]
     renderer = structlog.dev.ConsoleRenderer() if style == "console" else structlog.processors.JSONRenderer()
     structlog.configure(
@@ -37,6 +29,7 @@ def configure_logging(level: str, style: str) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                hide_secrets(),
                 renderer,
             ],
         )
