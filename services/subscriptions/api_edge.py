@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -49,14 +50,21 @@ Name = Annotated[Text, StringConstraints(max_length=200)]
 
 
 class BooksRoute(APIRoute):
-    """A route that answers 503 `billing_unavailable` when the database is out of reach: try again, nothing is done."""
+    """A route that answers 503 `billing_unavailable` when the database is out of reach: try again, nothing is done;
+    and 400 `invalid_json` to an empty body where one is required.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
+        needs_body = self.body_field is not None and self.body_field.field_info.is_required()
 
         async def answer_or_unavailable(request: Request) -> Response:
             try:
                 return await handler(request)
+            except RequestValidationError:
+                if needs_body:
+                    parse_body(await request.body())
+                raise
             except OUTAGES:
                 raise ApiError(
                     503, "billing_unavailable", "Billing is out of reach; try again.", headers={"Retry-After": "1"}

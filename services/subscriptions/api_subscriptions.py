@@ -13,7 +13,7 @@ from services.subscriptions.stories import QUERIES
 from services.subscriptions.subscribing import apply_pack, cancel_subscription, start_subscription
 from shared.contracts.fields_v1 import Strict
 from shared.http_app import OrjsonResponse
-from shared.http_errors import not_found
+from shared.http_errors import invalid_request, not_found
 from shared.openapi import TAKES_IDEMPOTENCY_KEY
 from shared.postgres.idempotency import Answer, once
 from shared.postgres.pool import Connection, transaction
@@ -24,10 +24,7 @@ START, APPLY = "POST /v1/clients/{client_id}/subscription", "POST /v1/clients/{c
 class Payment(Strict):
     """Whether the price of a pack has been paid already."""
 
-    payment_status: Literal["pending", "paid"] = "pending"
-
-
-UNPAID = Payment()
+    payment_status: Literal["pending", "paid"]
 
 
 def build_router(context: SubscriptionsContext) -> APIRouter:
@@ -86,9 +83,13 @@ def build_router(context: SubscriptionsContext) -> APIRouter:
         "/packs/{pack_id}/apply",
         status_code=201,
         summary="Credit a pack's minutes, ask for its price",
-        openapi_extra=TAKES_IDEMPOTENCY_KEY,
+        openapi_extra=TAKES_IDEMPOTENCY_KEY | {"requestBody": {"required": True}},
     )
-    async def apply(request: Request, pack_id: str, body: Payment = UNPAID, client: Client = for_agency) -> Response:
+    async def apply(
+        request: Request, pack_id: str, body: Payment | None = None, client: Client = for_agency
+    ) -> Response:
+        if body is None:
+            raise invalid_request([("payment_status", "Field required")])
         now = context.now()
 
         async def work(connection: Connection) -> Answer:

@@ -5,6 +5,9 @@ Decisions where the contract is silent:
 - An extension is refused for the account's reasons too (a suspension in mid-call ends at the granted second), but not
   for the number's: the call has begun.
 - A hold that has run out is taken anew under its old id, from now on, at the price now.
+- A plan without a rate gives what is left of its minutes, also less than the minute that a call needs in money: they
+  are paid for, and empty means less than a second. The same second decides whether a campaign may start and when
+  campaigns rest (`ledger.settle_campaigns_v1`); there what open holds reserve counts as left: it may come back.
 """
 
 from collections.abc import Callable
@@ -17,7 +20,14 @@ import orjson
 
 from services.gatekeeper.domain.admission import first_refusal, takes_inbound_unpaid
 from services.gatekeeper.domain.asks import START_SECONDS, Ask
-from services.gatekeeper.domain.grants import Grant, grant_call, grant_call_minutes, grant_chat_minutes, grant_units
+from services.gatekeeper.domain.grants import (
+    LEAST_MINUTES_MS,
+    Grant,
+    grant_call,
+    grant_call_minutes,
+    grant_chat_minutes,
+    grant_units,
+)
 from services.gatekeeper.domain.outcomes import (
     ACCOUNT_NOT_FOUND,
     ALREADY_BILLED,
@@ -41,6 +51,7 @@ from shared.rating.grant import CallPrice, call_price
 
 CALL_GRACE: Final = timedelta(seconds=120)
 MESSAGE_GRACE: Final = timedelta(seconds=600)
+MS_PER_MINUTE: Final = 60_000
 
 _FREE = CallPrice(())
 _rate_text = lru_cache(maxsize=1024)(usd_exact)
@@ -226,9 +237,14 @@ def _held(
 
 
 def _rate(ask: Ask, priced: CallPrice | int, account: Account) -> str:
-    """Per minute, segment or message, as exact text; a plan's own rate where minutes come first."""
+    """Per minute, segment or message, as exact text; a plan's own rate where minutes come first. What one chat costs
+    at that rate is rounded half-up to the micro, for reading only.
+    """
     if _in_minutes(ask.kind, account):
-        return _rate_text(account.plan_rate_micros or 0)
+        rate = account.plan_rate_micros or 0
+        if ask.kind == "chat":
+            rate = (2 * rate * (account.chat_ms or 0) + MS_PER_MINUTE) // (2 * MS_PER_MINUTE)
+        return _rate_text(rate)
     if isinstance(priced, CallPrice):
         return _rate_text(priced.rate_micros_per_minute)
     return _rate_text(priced // ask.quantity)
@@ -237,7 +253,9 @@ def _rate(ask: Ask, priced: CallPrice | int, account: Account) -> str:
 def _campaign(ask: Ask, account: Account, around: Circumstances) -> Outcome:
     """Would a first minute to `to` be affordable; without `to`, is the campaign minimum there? Holds nothing [C]."""
     need = around.campaign_minimum_micros
-    lacks_minutes = account.has_plan and account.plan_rate_micros is None and account.pool_available_ms < 1000
+    lacks_minutes = (
+        account.has_plan and account.plan_rate_micros is None and account.pool_available_ms < LEAST_MINUTES_MS
+    )
     if account.has_plan:
         need = 0
     elif ask.to is not None:

@@ -1,9 +1,13 @@
 """How much is given: seconds for money, seconds out of a plan's pools, messages all or nothing."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from services.gatekeeper.domain.state import Account
 from shared.rating.grant import CallPrice
+
+LEAST_MINUTES_MS: Final = 1_000
+"""Pools with less count as empty: no call can be made with it. `ledger.settle_campaigns_v1` goes by the same."""
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """Amounts of payment requests: rounded half-up to the cent, once (contract §7, Usage)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from math import floor
 
@@ -15,8 +15,11 @@ from services.subscriptions.domain.payment_requests import (
     RequestStatus,
     duration_text,
     minutes_millionths,
+    minutes_text,
     set_status,
+    supplementary_request,
 )
+from services.subscriptions.domain.rhythm import Period
 from services.subscriptions.domain.terms import usage_cents
 from tests.domain.subscriptions.plans import NOW, a_request, terms
 
@@ -78,7 +81,35 @@ def test_a_chat_takes_a_minute_divided_by_the_chats_rounded_down(chats: int | No
     assert terms(chats_per_minute=chats).chat_ms == ms
 
 
+@given(st.lists(st.integers(1, 100_000), max_size=20), st.integers(0, 10**6), st.sampled_from(["0", "0.0075", "0.10"]))
+def test_supplements_add_up_to_all_the_time_rounded_once(late: list[int], billable_ms: int, rate: str) -> None:
+    """However the late usage of a period comes in, what is asked for is its time at the rate."""
+    plan, asked_ms = terms(minute_rate_usd=rate), billable_ms
+    asked_cents = usage_cents(billable_ms, plan.rate_micros_per_minute)
+    for number, late_ms in enumerate(late, 1):
+        request = supplementary_request(
+            account_id="client",
+            subscription_id="sub_1",
+            terms=plan,
+            period=Period(3, NOW, NOW + timedelta(days=31), 3),
+            canceled_at=NOW + timedelta(days=5),
+            billable_ms=asked_ms,
+            late_ms=late_ms,
+            number=number,
+            at=NOW + timedelta(days=6),
+            make_id=lambda prefix, _: f"{prefix}_1",
+        )
+        asked_ms += late_ms
+        if request is not None:
+            asked_cents += request.amount_cents
+            assert (request.supplement, request.kind, request.period_number) == (number, "usage", 3)
+            assert (request.period_start, request.period_end) == (NOW, NOW + timedelta(days=5))
+            assert request.due_at == NOW + timedelta(days=6 + plan.due_days)
+    assert asked_cents == usage_cents(asked_ms, plan.rate_micros_per_minute)
+
+
 def test_time_is_written_as_people_read_it() -> None:
+    assert [minutes_text(1), minutes_text(50)] == ["1 minute", "50 minutes"]
     assert duration_text(754_000) == "12 min 34 s"
     assert minutes_millionths(90_000) == 1_500_000
     assert minutes_millionths(1) == 17

@@ -77,6 +77,15 @@ async def test_chats_take_minutes_in_chat_mode_only(gate: httpx.AsyncClient, boo
     assert (await gate.post("/v1/checks/chat", json=chat | {"message_id": "m3"})).status_code == 402
 
 
+async def test_a_chats_rate_is_what_one_chat_costs(gate: httpx.AsyncClient, books: TestBooks) -> None:
+    """`rate_usd_per_message`: the plan's rate for the time a chat takes, not for a minute."""
+    await books.open_account(balance_micros=0)
+    await books.start_plan(rate_micros=100_000, chat_ms=8_571)
+    chat = {"account_id": ACCOUNT, "message_id": "m1", "messages": 2}
+    body = (await gate.post("/v1/checks/chat", json=chat)).json()
+    assert (body["rate_usd_per_message"], body["held_usd"], body["granted_messages"]) == ("0.014285", "0.00", 2)
+
+
 async def test_sms_stays_money(gate: httpx.AsyncClient, books: TestBooks, sms: Body) -> None:
     """SMS and numbers stay money."""
     await books.open_account(balance_micros=0)

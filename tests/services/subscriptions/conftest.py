@@ -30,6 +30,7 @@ PLAN = {
     "packs_allowed": True,
     "client_may_start": True,
 }
+UNPAID = {"payment_status": "pending"}
 CALL = {"direction": "outbound", "from": "+15550001111", "to": "+15550002222"}
 
 _numbers = count(1)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.services.subscriptions.conftest import Agency, Client, World, eventually, refusal
+from tests.services.subscriptions.conftest import UNPAID, Agency, Client, World, eventually, refusal
 
 OPEN = {"portal": True, "campaigns": True, "reason": None}
 
@@ -96,10 +96,33 @@ async def test_empty_pools_without_a_rate_pause_campaigns_and_refuse_checks(worl
     assert refusal(await world.platform.post("/v1/checks/campaign", json=campaign)) == (402, "insufficient_balance")
     pack = await agency.pack(minutes=5)
     await agency.http.put(f"{client.path}/packs", json={"pack_ids": [pack["id"]]})
-    await agency.http.post(f"{client.path}/packs/{pack['id']}/apply")
+    await agency.http.post(f"{client.path}/packs/{pack['id']}/apply", json=UNPAID)
     assert await client.read("access") == OPEN
     assert (await campaigns(world, client))[-1] == ("campaigns_resumed", None)
     assert (await world.check(client.id)).status_code == 200
+
+
+async def test_a_second_of_minutes_is_the_least_for_calls_and_campaigns_alike(world: World, agency: Agency) -> None:
+    """Without a rate what is left is granted to the last second; access, events and the gate agree when it is empty."""
+    client = await agency.subscribed(minute_rate_usd=None, included_minutes=1, chats_per_minute=600)
+    campaign = {"account_id": client.id, "campaign_id": "c1", "to": "+15550002222"}
+    await world.use(client.id, 59)
+    await client.has_used(59)
+    assert await client.read("access") == OPEN
+    assert (await world.platform.post("/v1/checks/campaign", json=campaign)).status_code == 200
+    granted = (await world.check(client.id, call_id="last")).json()
+    assert (granted["granted_seconds"], granted["final"]) == (1, True)
+    await world.platform.post("/v1/checks/call/last/release", json={"account_id": client.id})
+    chat = {"account_id": client.id, "chat_id": "c1", "message_id": "m1"}
+    event = {"specversion": "1.0", "id": f"chat-{client.id}", "source": "t", "type": "chat.message", "data": chat}
+    assert (await world.platform.post("/v1/usage", json=event)).status_code == 202
+    await eventually(lambda: client.read("access"), lambda access: not access["campaigns"])
+    assert (await campaigns(world, client))[-1] == ("campaigns_paused", "no_minutes")
+    assert refusal(await world.platform.post("/v1/checks/campaign", json=campaign)) == (402, "insufficient_balance")
+    assert refusal(await world.check(client.id)) == (402, "insufficient_balance")
+    # 900 ms are still nine chats.
+    again = {"account_id": client.id, "message_id": "m2", "messages": 9}
+    assert (await world.platform.post("/v1/checks/chat", json=again)).status_code == 200
 
 
 async def test_campaigns_resume_only_when_paid_and_with_minutes(world: World, agency: Agency) -> None:

@@ -165,3 +165,19 @@ async def test_a_new_client_is_an_account_of_its_agency_with_a_key(world: World,
 @pytest.mark.parametrize("body", [{}, {"name": ""}, {"name": "x", "id": "a b"}, {"name": "x", "email": "nonsense"}, []])
 async def test_a_client_that_is_not_described_properly_is_refused(agency: Agency, body: Any) -> None:
     assert refusal(await agency.http.post("/v1/clients", json=body)) == (422, "invalid_request")
+
+
+async def test_where_a_body_is_required_an_empty_one_is_no_json(agency: Agency) -> None:
+    """ "Not JSON → 400 `invalid_json`" """
+    client, plan, pack = await agency.client(), await agency.plan(), await agency.pack()
+    for method, path in (
+        ("POST", "/v1/plans"),
+        ("PATCH", f"/v1/plans/{plan['id']}"),
+        ("POST", "/v1/packs"),
+        ("PATCH", f"/v1/packs/{pack['id']}"),
+        ("POST", "/v1/clients"),
+        ("PATCH", client.path),
+        ("PUT", f"{client.path}/plan"),
+        ("PUT", f"{client.path}/packs"),
+    ):
+        assert refusal(await agency.http.request(method, path)) == (400, "invalid_json"), path

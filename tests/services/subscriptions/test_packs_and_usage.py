@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.services.subscriptions.conftest import Agency, Client, World, eventually, instant, refusal
+from tests.services.subscriptions.conftest import UNPAID, Agency, Client, World, eventually, instant, refusal
 
 
 async def assigned(agency: Agency, client: Client, **fields: object) -> dict[str, object]:
@@ -49,43 +49,63 @@ async def test_the_same_idempotency_key_applies_a_pack_once(agency: Agency) -> N
     pack = await assigned(agency, client, minutes=50)
     headers = {"Idempotency-Key": "apply-1"}
     path = f"{client.path}/packs/{pack['id']}/apply"
-    answers = await asyncio.gather(*(agency.http.post(path, headers=headers) for _ in range(5)))
+    answers = await asyncio.gather(*(agency.http.post(path, headers=headers, json=UNPAID) for _ in range(5)))
     made = {answer.json()["id"] for answer in answers if answer.status_code == 201}
     assert len(made) == 1
     assert (await client.read("usage"))["wallet"]["seconds"] == 3_000
-    again = await agency.http.post(path, headers=headers)
+    again = await agency.http.post(path, headers=headers, json=UNPAID)
     assert again.headers["idempotency-replayed"] == "true"
     other = await agency.http.post(path, headers=headers, json={"payment_status": "paid"})
     assert refusal(other) == (409, "idempotency_key_reused")
 
 
-async def test_a_pack_that_is_not_assigned_is_refused(agency: Agency) -> None:
-    """ "409 `pack_not_assigned`" """
+async def test_a_pack_that_is_not_assigned_or_not_said_to_be_paid_or_pending_is_refused(agency: Agency) -> None:
+    """ "409 `pack_not_assigned`"; "{payment_status: pending|paid}" """
     client = await agency.subscribed()
     pack = await agency.pack()
-    assert refusal(await agency.http.post(f"{client.path}/packs/{pack['id']}/apply")) == (409, "pack_not_assigned")
-    assert refusal(await agency.http.post(f"{client.path}/packs/pack_none/apply")) == (404, "not_found")
-
-
-async def test_packs_are_refused_where_the_running_terms_have_them_off(agency: Agency) -> None:
-    """ "409 `packs_disabled` where the running terms have packs off" """
-    plan = await agency.plan(packs_allowed=False)
-    client = await agency.client(plan=plan)
-    pack = await assigned(agency, client)
     path = f"{client.path}/packs/{pack['id']}/apply"
-    assert refusal(await agency.http.post(path)) == (409, "packs_disabled")
+    assert refusal(await agency.http.post(path, json=UNPAID)) == (409, "pack_not_assigned")
+    assert refusal(await agency.http.post(f"{client.path}/packs/pack_none/apply", json=UNPAID)) == (404, "not_found")
+    for body in ({}, {"payment_status": "free"}, None):
+        answer = await agency.http.post(path, json=body)
+        assert refusal(answer) == (422, "invalid_request")
+        assert [field["path"] for field in answer.json()["error"]["fields"]] == ["payment_status"]
+
+
+async def test_packs_are_applied_at_any_time_but_where_the_terms_have_them_off(agency: Agency) -> None:
+    """ "any time, also without a subscription … 409 `packs_disabled` where the running terms have packs off"; where
+    none run, the assigned plan's terms are those that will: "apply without subscription where packs are off: refused".
+    """
+    client = await agency.client()
+    pack = await assigned(agency, client)
+
+    async def applied() -> tuple[int, str | None]:
+        answer = await agency.http.post(f"{client.path}/packs/{pack['id']}/apply", json=UNPAID)
+        return answer.status_code, answer.json().get("error", {}).get("code")
+
+    off, on = (409, "packs_disabled"), (201, None)
+    assert await applied() == on, "no plan"
+    allowing, forbidding = await agency.plan(), await agency.plan(packs_allowed=False)
+    await agency.http.put(f"{client.path}/plan", json={"plan_id": allowing["id"]})
+    assert await applied() == on, "a plan that allows them, no subscription"
+    await agency.http.put(f"{client.path}/plan", json={"plan_id": forbidding["id"]})
+    assert await applied() == off, "a plan that has them off, no subscription"
     await client.start()
-    await agency.http.patch(f"/v1/plans/{plan['id']}", json={"packs_allowed": True})
-    assert refusal(await agency.http.post(path)) == (409, "packs_disabled")
+    assert await applied() == off, "it runs"
+    await agency.http.patch(f"/v1/plans/{forbidding['id']}", json={"packs_allowed": True})
+    assert await applied() == off, "the plan has changed, the running terms have not"
     await client.cancel()
-    assert (await agency.http.post(path)).status_code == 201
+    assert await applied() == on, "canceled: the plan as it stands"
+    await client.start()
+    await agency.http.patch(f"/v1/plans/{forbidding['id']}", json={"packs_allowed": False})
+    assert await applied() == on, "the running terms allow them"
 
 
 async def test_the_minute_wallet_survives_renewal_cancel_and_a_new_start(world: World, agency: Agency) -> None:
     """ "The minute wallet never expires and survives renewal, cancel and new start." """
     client = await agency.subscribed(due_days=300)
     pack = await assigned(agency, client, minutes=5)
-    await agency.http.post(f"{client.path}/packs/{pack['id']}/apply")
+    await agency.http.post(f"{client.path}/packs/{pack['id']}/apply", json=UNPAID)
     first = await client.read("subscription")
     await world.clock_to(instant(first["period_end"]))
     await eventually(lambda: client.read("subscription"), lambda found: found["period_number"] == 2)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.services.subscriptions.conftest import Agency, World, eventually, instant, refusal
+from tests.services.subscriptions.conftest import UNPAID, Agency, World, eventually, instant, refusal
 
 LEGAL = {
     "pending": {"paid", "failed", "canceled", "overdue"},
@@ -66,7 +66,7 @@ async def test_packs_become_overdue_and_never_block(world: World, agency: Agency
     await client.settle((await client.requests())[0])
     pack = await agency.pack()
     await agency.http.put(f"{client.path}/packs", json={"pack_ids": [pack["id"]]})
-    asked = (await agency.http.post(f"{client.path}/packs/{pack['id']}/apply")).json()
+    asked = (await agency.http.post(f"{client.path}/packs/{pack['id']}/apply", json=UNPAID)).json()
     assert (asked["type"], asked["kind"], asked["grace_until"]) == ("pack", None, None)
     await world.advance(days=8)
 

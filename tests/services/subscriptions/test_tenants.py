@@ -12,7 +12,7 @@ AGENCY_ONLY: list[tuple[str, str, Any]] = [
     ("PUT", "/v1/clients/{client}/plan", {"plan_id": "{plan}"}),
     ("DELETE", "/v1/clients/{client}/plan", None),
     ("PUT", "/v1/clients/{client}/packs", {"pack_ids": []}),
-    ("POST", "/v1/clients/{client}/packs/{pack}/apply", {}),
+    ("POST", "/v1/clients/{client}/packs/{pack}/apply", {"payment_status": "pending"}),
     ("POST", "/v1/clients/{client}/subscription/cancel", None),
     ("PATCH", "/v1/payment-requests/{request}", {"status": "paid"}),
 ]
