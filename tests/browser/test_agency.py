@@ -65,11 +65,3 @@ async def test_the_agency_marks_paid_and_the_clients_banner_goes(system: System,
     await expect(of_client.get_by_role("tooltip", name=re.compile("recurring fee"))).to_be_visible()
     await of_client.keyboard.press("Escape")
     await expect(of_client.get_by_role("tooltip", name=re.compile("recurring fee"))).not_to_be_visible()
-
-
-async def test_a_customer_finds_no_agency_page(system: System, sign_in: SignIn) -> None:
-    page = await sign_in((await system.account())["id"])
-    for path in ("/agency", "/agency/offers", "/ops", "/ops/dead/ledger.charge_usage"):
-        answer = await page.goto(system.hosted.url + path)
-        assert answer is not None
-        assert answer.status in (401, 403)

@@ -1,46 +1,58 @@
 """Operators see dead letters and deal with them; who and why is written down."""
 
-import asyncio
-
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from tests.browser.conftest import SignIn, System
 
 QUEUE = "ledger.charge_usage"
 
 
-async def dead(system: System, count: int) -> None:
-    for _ in range(100):
-        if await system.hosted.host.broker.depth(f"{QUEUE}.dead") == count:
-            return
-        await asyncio.sleep(0.1)
-    raise TimeoutError(await system.hosted.host.broker.depth(f"{QUEUE}.dead"))
+async def confirm(page: Page, button: str, reason: str) -> None:
+    """The dialog that every action opens; it takes the keyboard."""
+    dialog = page.get_by_role("dialog")
+    await expect(dialog.get_by_label("Why?")).to_be_focused()
+    await page.keyboard.type(reason)
+    await expect(dialog.get_by_role("button", name=button)).to_be_enabled()
+    await page.keyboard.press("Enter")
 
 
-async def test_a_letter_is_shown_replayed_and_discarded(system: System, sign_in: SignIn) -> None:
-    before = await system.hosted.host.broker.depth(f"{QUEUE}.dead") or 0
+async def test_letters_are_shown_replayed_and_discarded(system: System, sign_in: SignIn) -> None:
+    broker = system.hosted.host.broker
+    before = await broker.depth(f"{QUEUE}.dead") or 0
     account = await system.account()
-    await system.publish("sms.exploded", {"account_id": account["id"], "note": "<b>bold</b>"})
-    await dead(system, before + 1)
+    for note in ("<b>bold</b>", "second", "third"):
+        await system.publish("sms.exploded", {"account_id": account["id"], "note": note})
+    await system.dead_letters(QUEUE, at_least=before + 3)
     page = await sign_in()
+    await expect(page.locator(".tile", has_text="Dead letters")).to_contain_text(str(before + 3))
+    await expect(page.locator(".tile", has_text="Dead letters")).to_contain_text("oldest")
     await page.get_by_role("link", name=f"dead letters of {QUEUE}").click()
-    letter = page.locator("section.sheet", has_text="sms.exploded").last
-    await letter.get_by_text("Show the body").click()
-    await expect(letter.locator("pre")).to_contain_text("<b>bold</b>")
-    await letter.get_by_role("button", name="Replay").click()
-    await page.get_by_role("dialog").get_by_label("Why?").fill("they have a new release")
-    await page.get_by_role("dialog").get_by_role("button", name="Replay").click()
-    await page.wait_for_url("**/ops/dead/*")
-    await dead(system, before + 1)  # the same fault: it is dead again
-    await page.goto(f"{system.hosted.url}/ops/dead/{QUEUE}")
-    letter = page.locator("section.sheet", has_text="sms.exploded").last
-    await letter.get_by_role("button", name="Discard").click()
-    await page.get_by_role("dialog").get_by_label("Why?").fill("a test of theirs")
-    await page.get_by_role("dialog").get_by_role("button", name="Discard").click()
-    await page.wait_for_url("**/ops/dead/*")
-    await dead(system, before)
+    letters = page.locator(".letters > li", has_text="sms.exploded")
+    bold = letters.filter(has_text="bold")
+    await letters.first.get_by_text("Show the body").click()
+    await expect(bold.locator("pre")).to_contain_text("<b>bold</b>")
+    await bold.get_by_role("button", name="Replay").click()
+    await confirm(page, "Replay", "they have a new release")
+    await expect(page.get_by_role("status").first).to_contain_text("1 letter replayed.")
+    await system.dead_letters(QUEUE, at_least=before + 3)  # the same fault: it is dead again
+    await page.reload()
+    await expect(page.get_by_role("button", name="Discard chosen")).to_be_disabled()
+    for number in range(2):
+        await letters.nth(number).get_by_role("checkbox").check()
+    await page.get_by_role("button", name="Discard chosen (2)").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("Discard for good: 2 chosen letters")
+    await confirm(page, "Discard chosen", "a test of theirs")
+    await expect(page.get_by_role("status").first).to_contain_text("2 letters discarded.")
+    await expect(letters).to_have_count(1)
+    await page.get_by_role("button", name="Discard all unknown type").click()
+    await confirm(page, "Discard all", "the rest, too")
+    await expect(letters).to_have_count(0)
     await page.goto(f"{system.hosted.url}/ops")
-    done = page.locator("section", has=page.get_by_role("heading", name="What operators did"))
-    await expect(done).to_contain_text("Olga: discard one dead letter")
-    await expect(done).to_contain_text("a test of theirs")
-    await expect(done).to_contain_text("they have a new release")
+    done = page.locator("#log li")
+    for who_and_why in (
+        ("Olga: replay 1 letter", "they have a new release"),
+        ("Olga: discard 2 letters", "a test of theirs"),
+        ("Olga: discard all “unknown type”", "the rest, too"),
+    ):
+        for words in who_and_why:
+            await expect(done.filter(has_text=who_and_why[1])).to_contain_text(words)
