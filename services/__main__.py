@@ -2,7 +2,7 @@
 
 import typer
 
-from services.commands import account, audit, check, dead, migrate, prices, rate, run
+from services.commands import account, audit, brake, check, dead, migrate, prices, rate, run
 from services.commands.failures import Reporting
 from shared.logging import configure_logging
 
@@ -32,6 +32,7 @@ app.add_typer(account.app, name="account")
 app.add_typer(prices.app, name="prices")
 app.command()(rate.rate)
 app.add_typer(dead.app, name="dead")
+app.add_typer(brake.app, name="brake")
 
 
 def main() -> None:

@@ -81,6 +81,7 @@ async def _standin(folder: Path, settings: Settings) -> AsyncIterator[Provider]:
     async with running_standin(data, clock=clock, webhook_url=f"http://127.0.0.1:{port}{WEBHOOK_PATH}") as standin:
         environment = {
             "RINGFENCE_STRIPE_API_URL": standin.api_base,
+            "RINGFENCE_STRIPE_SECRET_KEY": standin.secret_key,
             "RINGFENCE_STRIPE_PUBLISHABLE_KEY": standin.publishable_key,
             "RINGFENCE_STRIPE_WEBHOOK_SECRET": standin.webhook_secret,
         }

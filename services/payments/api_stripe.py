@@ -7,7 +7,7 @@ from services.payments.alerts import alert
 from services.payments.api_edge import PaymentsRoute
 from services.payments.context import Context
 from services.payments.inbox import InboxWorker, store
-from services.payments.provider import BadSignature
+from services.payments.provider import BadSignature, NotAnEvent
 from shared.clock import SystemClock
 from shared.crash_points import reach
 from shared.http_app import OrjsonResponse
@@ -31,6 +31,10 @@ def build_router(context: Context, inbox: InboxWorker) -> APIRouter:
         except BadSignature as refused:
             log.warning("webhook_refused", reason=str(refused))
             raise ApiError(400, "invalid_signature", "The signature does not fit.") from None
+        except NotAnEvent as refused:
+            log.warning("webhook_refused", reason=str(refused))
+            code = "invalid_request" if refused.is_json else "invalid_json"
+            raise ApiError(400, code, "The signature fits, the body is no event.") from None
         if told is None:
             return OrjsonResponse({"received": True})
         if told.is_live != context.settings.is_live:

@@ -164,6 +164,14 @@ class BadSignature(Exception):
     """A webhook that the provider did not sign just now."""
 
 
+class NotAnEvent(Exception):
+    """A webhook that the provider signed, and whose body is no event. `is_json`: it is JSON of another shape."""
+
+    def __init__(self, detail: str, *, is_json: bool) -> None:
+        super().__init__(detail)
+        self.is_json = is_json
+
+
 @dataclass(frozen=True, slots=True)
 class Capabilities:
     """`key_life_seconds`: how long a charge may be sent again under its key; 0 = never."""
@@ -218,7 +226,8 @@ class Provider(Protocol):
     async def find_dispute(self, dispute_id: str) -> Dispute: ...
 
     def read_webhook(self, body: bytes, headers: Mapping[str, str], now: list[datetime]) -> ToldEvent | None:
-        """The event, or None for one we don't listen to. Raises `BadSignature`. `now`: clocks that may be right."""
+        """The event, or None for one we don't listen to. Raises `BadSignature` and `NotAnEvent`. `now`: clocks that
+        may be right."""
 
     def events_since(self, since: datetime) -> AsyncIterator[ToldEvent]: ...
 

@@ -131,6 +131,13 @@ RETURNING times
 -- name: clear_alert
 UPDATE alerts SET cleared_at = $3 WHERE kind = $1 AND subject = $2 AND cleared_at IS NULL
 
+-- name: open_alerts
+SELECT kind, subject, account_id, detail, first_at, last_at, times FROM alerts WHERE cleared_at IS NULL
+ORDER BY last_at DESC, kind, subject
+
+-- name: clock_offset
+SELECT microseconds FROM ledger.clock_offset_v1
+
 -- name: month_spend
 SELECT coalesce(sum(amount_cents), 0)::bigint FROM attempts
 WHERE account_id = $1 AND kind = 'auto_reload' AND cap_month = $2

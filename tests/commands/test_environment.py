@@ -76,13 +76,15 @@ async def test_without_a_stripe_key_a_stand_in_answers_and_says_so(tmp_path: Pat
         assert "SIMULATED" in provider.description
         assert provider.environment.keys() == {
             "RINGFENCE_STRIPE_API_URL",
+            "RINGFENCE_STRIPE_SECRET_KEY",
             "RINGFENCE_STRIPE_PUBLISHABLE_KEY",
             "RINGFENCE_STRIPE_WEBHOOK_SECRET",
         }
         assert os.environ["RINGFENCE_STRIPE_API_URL"] == provider.environment["RINGFENCE_STRIPE_API_URL"]
         async with httpx.AsyncClient(trust_env=False) as client:
             answer = await client.get(
-                f"{os.environ['RINGFENCE_STRIPE_API_URL']}/v1/customers", auth=(os.environ["STRIPE_API_KEY"], "")
+                f"{os.environ['RINGFENCE_STRIPE_API_URL']}/v1/customers",
+                auth=(provider.environment["RINGFENCE_STRIPE_SECRET_KEY"], ""),
             )
         assert answer.status_code == 200
     assert "STRIPE_API_KEY" not in os.environ
