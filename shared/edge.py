@@ -158,6 +158,7 @@ class Edge:
         if path not in RAW_PATHS and path.startswith("/v1/accounts/") and path.endswith("/prices"):
             limit = BODY_BYTES_MAX_BY_PATH["/v1/prices"]
         body = await read_body(receive, limit)
+        scope["state"]["body_is_empty"] = not body
         if path.startswith("/v1/") and path not in RAW_PATHS:
             if body:
                 parse_body(body)

@@ -88,10 +88,13 @@ def _dispatcher(hot: dict[str, Asgi], edge: Asgi) -> Asgi:
 def _operations(running: dict[str, Running], measures: Measures) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
+    # Load balancers ask with HEAD, too.
+    @router.head("/healthz", include_in_schema=False)
     @router.get("/healthz", summary="The process is alive")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
+    @router.head("/readyz", include_in_schema=False)
     @router.get("/readyz", summary="The process can do its work")
     async def readyz() -> Response:
         answers = await asyncio.gather(*map(_is_ready, running.values()))
@@ -129,6 +132,8 @@ def _speak_our_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def not_valid(request: Request, error: RequestValidationError) -> Response:
+        if getattr(request.state, "body_is_empty", False) and any(each["loc"] == ("body",) for each in error.errors()):
+            return answer(request, ApiError(400, "invalid_json", "The body is empty; JSON is expected."))
         return answer(request, invalid_request(readable_errors(error.errors())))
 
     @app.exception_handler(Exception)

@@ -123,7 +123,7 @@ def test_what_is_no_object_is_refused(raw: object) -> None:
     assert isinstance(read_book(raw), BookRefused)
 
 
-@pytest.mark.parametrize("text", ["2026-03-02T13:00:00+01:00", "2026-03-02T12:00:00Z", 1_772_452_800])
+@pytest.mark.parametrize("text", ["2026-03-02T13:00:00+01:00", "2026-03-02T12:00:00Z", 1_772_452_800, 1_772_452_800.0])
 def test_a_time_of_effect_is_rfc3339_or_epoch_seconds(text: object) -> None:
     """Time is RFC 3339 UTC; epoch seconds are accepted; `effective_at` (not in the past)."""
     book = read_book({"items": [], "effective_at": text}, not_before=books.NOON)

@@ -26,6 +26,36 @@ async def test_an_error_has_a_code_a_message_and_the_request_id(platform: httpx.
         assert answer.json()["error"]["request_id"] == answer.headers["X-Request-Id"]
 
 
+async def test_an_empty_body_is_no_json_and_a_load_balancer_may_ask_with_head(
+    platform: httpx.AsyncClient, open_account: OpenAccount
+) -> None:
+    """«Not JSON → 400 `invalid_json`; validation → 422»: JSON of another shape is not valid, nothing at all no JSON."""
+    await open_account(id="acme")
+    acme = {"Ringfence-Account": "acme"}
+    for method, path in (
+        ("POST", "/v1/accounts"),
+        ("PATCH", "/v1/accounts/acme"),
+        ("POST", "/v1/accounts/acme/adjustments"),
+        ("PUT", "/v1/prices"),
+        ("PATCH", "/v1/billing"),
+        ("POST", "/v1/billing/top-up"),
+        ("POST", "/v1/wallet/topup"),
+        ("POST", "/v1/transactions/1/refund"),
+        ("POST", "/v1/checks/call"),
+        ("POST", "/v1/usage"),
+    ):
+        assert error_of(await platform.request(method, path, headers=acme)) == (400, "invalid_json"), path
+        for shape in (b"null", b"[]", b'"text"'):
+            answer = await platform.request(method, path, headers=acme, content=shape)
+            assert error_of(answer) == (422, "invalid_request"), (path, shape)
+    assert (await platform.post("/v1/accounts/acme/reinstate")).status_code == 200, (
+        "where none is needed, none is asked"
+    )
+    for path in ("/healthz", "/readyz"):
+        asked = await platform.head(path)
+        assert (asked.status_code, asked.content) == (200, b"")
+
+
 async def test_our_own_mistake_has_the_same_shape(
     platform: httpx.AsyncClient, open_account: OpenAccount, database_url: str
 ) -> None:
