@@ -18,6 +18,8 @@ PREFIX = "rf_"
 HINT_LENGTH = 4
 CONFIGURED = "configured platform key"
 """Name of the platform key that the settings give."""
+REPLACED = "replaced platform key"
+"""Name of one that they gave before."""
 
 _SQL = Queries.load(Path(__file__).parent / "queries" / "keys.sql")
 
@@ -49,9 +51,14 @@ async def add_account_key(
 
 
 async def ensure_platform_key(connection: Connection, secret: str, *, now: datetime) -> None:
-    """Make the platform key of the settings known, unless it is (also when it was revoked since)."""
+    """Make the platform key of the settings the only one that came from them: another that did ends with this start.
+
+    One that was replaced and is configured again is good again; one that was revoked by hand stays revoked.
+    """
+    secret_digest = secret_hash(secret)
+    await connection.execute(_SQL.replace_configured_keys, secret_digest, CONFIGURED, REPLACED, now)
     await connection.execute(
-        _SQL.add_key, new_id("key", now), None, "platform", secret_hash(secret), secret[-HINT_LENGTH:], CONFIGURED, now
+        _SQL.configure_key, new_id("key", now), secret_digest, secret[-HINT_LENGTH:], CONFIGURED, REPLACED, now
     )
 
 

@@ -18,14 +18,15 @@ _SQL = Queries.load(Path(__file__).parent / "queries" / "wallet.sql")
 
 
 async def balance(pool: asyncpg.Pool, account_id: str) -> dict[str, Any]:
-    """Dollars as numbers; the balance floored to cents. Raises 404."""
-    state = await pool.fetchval(_SQL.balance, account_id)
+    """Dollars as numbers, to the micro, as refusals have them (contract §0, Money). Raises 404."""
+    state = await pool.fetchrow(_SQL.balance, account_id)
     if state is None:
         raise not_found("account")
+    balance_micros, held_micros = state["balance_micros"], state["held_micros"]
     return {
-        "balance_usd": state["balance_cents"] / 100,
-        "held_usd": state["held_cents"] / 100,
-        "available_usd": state["available_cents"] / 100,
+        "balance_usd": usd_number(balance_micros),
+        "held_usd": usd_number(held_micros),
+        "available_usd": usd_number(balance_micros + state["credit_limit_micros"] - held_micros),
         "currency": "USD",
     }
 

@@ -158,10 +158,9 @@ def _time(instant: datetime | None) -> str | None:
 
 
 def wallet_json(state: BillingState) -> dict[str, Any]:
-    """The wallet object of `GET /v1/wallet` (Call2Me): dollars as JSON numbers, the balance floored to the cent."""
-    balance_cents = cents_floor(state.account["balance_micros"])
+    """The wallet object of `GET /v1/wallet` (Call2Me): dollars as JSON numbers, to the micro (contract §0, Money)."""
     return {
-        "balance_usd": usd_number(balance_cents * MICROS_PER_CENT),
+        "balance_usd": usd_number(state.account["balance_micros"]),
         "currency": "USD",
         "auto_recharge": {
             "enabled": state.of_profile("reload_enabled", False),

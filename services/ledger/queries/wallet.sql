@@ -1,5 +1,5 @@
 -- name: balance
-SELECT ledger.balance_json(accounts)
+SELECT balance_micros, held_micros, credit_limit_micros
 FROM ledger.accounts WHERE account_id = $1
 
 -- name: moved_by_day

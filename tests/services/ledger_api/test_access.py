@@ -4,9 +4,10 @@ import asyncio
 
 import httpx
 
+from services.ledger.service import LEDGER
 from shared.runtime import Hosted
 from tests.conftest import HostServices
-from tests.services.ledger_api.conftest import ClientOf, OpenAccount, error_of
+from tests.services.ledger_api.conftest import ClientOf, OpenAccount, error_of, until
 
 PLATFORM_ROUTES = (
     ("POST", "/v1/accounts"),
@@ -163,6 +164,26 @@ async def test_a_revoked_key_ends_within_ten_seconds(host_services: HostServices
         assert error_of(await platform.get("/v1/wallet/balance", headers=own)) == (401, "unauthorized")
         (listed,) = (await platform.get("/v1/accounts/acme/keys")).json()["data"]
         assert listed["revoked_at"] is not None
+
+
+async def test_the_platform_key_of_the_settings_is_the_only_one_they_give(host_services: HostServices) -> None:
+    """«revocable (effective within 10 s)»: a replaced platform key ends everywhere once a ledger starts with the new."""
+
+    async def status(hosted: Hosted, key: str) -> int:
+        async with httpx.AsyncClient(base_url=hosted.url, headers={"Authorization": f"Bearer {key}"}) as client:
+            return (await client.get("/v1/accounts")).status_code
+
+    old, new = "rf_the_old_one", "rf_the_new_one"
+    replica = await host_services(LEDGER, platform_key=old, key_cache_seconds=0.2)
+    assert await status(replica, old) == 200
+    await host_services(LEDGER, platform_key=new)
+    for good, ended in ((new, old), (old, new)):
+
+        async def has_changed(good: str = good, ended: str = ended) -> bool:
+            return (await status(replica, good), await status(replica, ended)) == (200, 401)
+
+        await until(has_changed)
+        await host_services(LEDGER, platform_key=old)
 
 
 async def test_a_key_of_another_account_is_not_revoked(

@@ -242,3 +242,22 @@ async def test_csv_is_complete_without_a_limit(
         for entry in (await platform.get(f"/v1/billing/transactions?limit=200&offset={offset}", headers=headers)).json()
     ]
     assert pages == [int(row["id"]) for row in every]
+
+
+async def test_the_wallet_shows_what_is_there_to_the_micro(
+    platform: httpx.AsyncClient, open_account: OpenAccount, tell_usage: TellUsage
+) -> None:
+    """§0: «`*_usd` (…; in the wallet API and in refusals a JSON number, up to six decimals)»."""
+    await open_account(id="exact")
+    items = [{"item": "sms", "price_usd": "0.007501", "per": "segment"}]
+    assert (await platform.put("/v1/accounts/exact/prices", json={"items": items})).status_code == 200
+    await tell_usage("exact", sms_sent("exact", "m1", 1))
+    exact = {"Ringfence-Account": "exact"}
+    assert (await platform.get("/v1/wallet/balance", headers=exact)).json() == {
+        "balance_usd": 9.992499,
+        "held_usd": 0,
+        "available_usd": 9.992499,
+        "currency": "USD",
+    }
+    assert (await platform.get("/v1/wallet", headers=exact)).json()["balance_usd"] == 9.992499
+    assert (await platform.get("/v1/billing", headers=exact)).json()["balance_usd"] == "9.99", "elsewhere whole cents"
