@@ -18,6 +18,7 @@ import orjson
 import structlog
 from prometheus_client import Counter as Count
 
+from shared import tracing
 from shared.clock import Clock, rfc3339
 from shared.messaging.cloudevents import cloud_event
 from shared.messaging.errors import MessagingError
@@ -122,6 +123,10 @@ class Announcer:
 
     async def announce(self, account_ids: Sequence[str]) -> None:
         """Compose, claim, publish with confirms, tick off. Raises an outage of either server."""
+        with tracing.span("announce", attributes={"accounts": len(account_ids)}):
+            await self._announce(account_ids)
+
+    async def _announce(self, account_ids: Sequence[str]) -> None:
         now = self._clock.now()
         async with transaction(self._pool) as connection:
             events = await connection.fetch(
@@ -129,7 +134,12 @@ class Announcer:
             )
         if not events:
             return
-        problems = await self._broker.publish_many([outward_message(event) for event in events])
+        attributes: dict[str, str | int] = {
+            "messaging.destination.name": EVENTS,
+            "messaging.batch.message_count": len(events),
+        }
+        with tracing.span(f"publish {EVENTS}", "producer", attributes=attributes):
+            problems = await self._broker.publish_many([outward_message(event) for event in events])
         confirmed = [event for event, problem in zip(events, problems, strict=True) if problem is None]
         await self._pool.execute(
             "SELECT ledger.published_v1($1, $2)",

@@ -12,9 +12,11 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
+from shared import tracing
 from shared.edge import Edge, Receive, Send
 from shared.http_errors import ApiError, invalid_request, our_mistake
 from shared.http_metrics import Counted
+from shared.http_tracing import Traced
 from shared.measures import Measures, measure_queues
 from shared.openapi import DescribedApp
 from shared.rate_limit import RateLimit
@@ -61,7 +63,8 @@ def build_app(services: Sequence[Service], running: dict[str, Running], host: Ho
     _speak_our_errors(app)
     hot = {prefix: route for service in running.values() for prefix, route in service.hot_routes.items()}
     edge = Edge(SessionAccess(RateLimit(app, host.settings), host.sessions, host.access))
-    return app, _dispatcher(hot, Counted(edge))
+    whole = _dispatcher(hot, Counted(edge))
+    return app, Traced(whole) if tracing.is_on() else whole
 
 
 def _measures(services: Sequence[Service], running: dict[str, Running], host: Host) -> Measures:

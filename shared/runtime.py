@@ -18,6 +18,7 @@ import uvicorn
 from fastapi import FastAPI
 from prometheus_client import Counter
 
+from shared import tracing
 from shared.access import Access, Kind, Principal, Tenant
 from shared.announcer import DELAYED_BY, Announcer
 from shared.clock import Clock, MovableClock
@@ -60,6 +61,8 @@ async def host(services: Sequence[Service], settings: Settings, *, listen: bool 
     """Start the services, serve until the block ends, then stop in the reverse order: no work is cut in half."""
     _refuse_unsafe(settings)
     async with AsyncExitStack() as stack:
+        if tracing.start():
+            stack.push_async_callback(asyncio.to_thread, tracing.stop)
         broker = Rabbit(settings.amqp_url)
         stack.push_async_callback(broker.close)
         await broker.open()

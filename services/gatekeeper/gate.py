@@ -8,9 +8,9 @@ runs out of time cuts its connection and tells 503 (contract §2: fail closed, n
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import asyncpg
 import structlog
@@ -19,6 +19,7 @@ from services.gatekeeper.answers import UNAVAILABLE, UNAVAILABLE_CODE, Answer
 from services.gatekeeper.domain.asks import Ask
 from services.gatekeeper.handlers import Settled
 from services.gatekeeper.metrics import METRICS
+from shared import tracing
 from shared.postgres.pool import OUTAGES, Connection
 
 log = structlog.get_logger(__name__)
@@ -64,6 +65,7 @@ class _Waiting:
     ask: Ask
     since: float
     answer: asyncio.Future[Answer]
+    asked_in: Any = field(default_factory=tracing.here)
 
 
 class Gate:
@@ -148,8 +150,10 @@ class Gate:
         METRICS.batch_size.observe(len(batch))
         try:
             since = min([waiting.since for waiting in batch])
-            async with asyncio.timeout_at(since + self._limits.deadline_seconds):
-                await self._settle_all(lane, batch)
+            links = [waiting.asked_in for waiting in batch if waiting.asked_in is not None]
+            with tracing.span("settle checks", links=links, attributes={"checks": len(batch)}):
+                async with asyncio.timeout_at(since + self._limits.deadline_seconds):
+                    await self._settle_all(lane, batch)
         except Exception as error:
             if not _is_outage(error):  # whatever it is, the lane must live on and nobody may hang
                 log.error("lane_failed", exc_info=error)

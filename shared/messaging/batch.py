@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from shared import tracing
 from shared.messaging.errors import MessagingError, Unroutable
 from shared.messaging.giving_up import RetryPolicy, side_messages
 from shared.messaging.messages import Incoming, Message, Outcome, Outcomes, Retry
@@ -124,10 +125,21 @@ class BatchConsumer:
         self._in_hand_since = batch[0].arrived
         try:
             with BATCH_SECONDS.labels(self._queue.name).time():
-                await self._settle(subscription, batch)
+                await self._settle_traced(subscription, batch)
         finally:
             self._in_hand_since = None
         return True
+
+    async def _settle_traced(self, subscription: Subscription, batch: Sequence[Incoming]) -> None:
+        told = tracing.told_by_events(message.body for message in batch)
+        with tracing.span(
+            f"process {self._queue.name}",
+            "consumer",
+            parent=tracing.parent_of(told),
+            links=told,
+            attributes={"messaging.destination.name": self._queue.name, "messaging.batch.message_count": len(batch)},
+        ):
+            await self._settle(subscription, batch)
 
     async def _settle(self, subscription: Subscription, batch: Sequence[Incoming]) -> None:
         try:

@@ -7,6 +7,8 @@ from typing import Any, Literal
 import asyncpg
 import orjson
 
+from shared import tracing
+
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 OUTAGES: tuple[type[Exception], ...] = (
@@ -65,7 +67,8 @@ async def open_pool(
     )
 
 
-async def _speak_json(connection: Connection) -> None:
+async def _speak_json(connection: asyncpg.Connection) -> None:
+    tracing.follow_statements(connection)
     for kind in ("json", "jsonb"):
         await connection.set_type_codec(
             kind, schema="pg_catalog", encoder=_json_text, decoder=orjson.loads, format="text"
@@ -84,5 +87,6 @@ def _json_text(value: Any) -> str:
 @asynccontextmanager
 async def transaction(pool: asyncpg.Pool, *, acquire_timeout_seconds: float = 10) -> AsyncIterator[Connection]:
     """One transaction on one connection: committed when the block ends, rolled back when it raises."""
-    async with pool.acquire(timeout=acquire_timeout_seconds) as connection, connection.transaction():
-        yield connection
+    with tracing.span("transaction", "client", attributes={"db.system.name": "postgresql"}):
+        async with pool.acquire(timeout=acquire_timeout_seconds) as connection, connection.transaction():
+            yield connection

@@ -139,13 +139,15 @@ def test_the_image_is_pinned_small_and_runs_as_nobody_in_particular() -> None:
         assert not re.search(r"\b(sudo|apt-get upgrade|curl .*\| *sh)\b", value)
 
 
-def test_the_image_installs_what_was_tested() -> None:
-    """The image's lock holds no tests' packages, and of ours the same versions and hashes."""
+@pytest.mark.parametrize("lock", ["runtime", "tracing"])
+def test_the_image_installs_what_was_tested(lock: str) -> None:
+    """The image's locks hold no tests' packages, and of ours the same versions and hashes."""
     tested = locked((CHECKOUT / "requirements.lock").read_text())
-    runtime = locked((CHECKOUT / "deploy" / "requirements-runtime.lock").read_text())
-    assert runtime.items() <= tested.items()
-    assert "pytest" not in runtime
-    assert "asyncpg" in runtime
+    installed = locked((CHECKOUT / "deploy" / f"requirements-{lock}.lock").read_text())
+    assert installed.items() <= tested.items()
+    assert "pytest" not in installed
+    assert "asyncpg" in installed
+    assert ("opentelemetry-sdk" in installed) == (lock == "tracing")
 
 
 def test_kubernetes_runs_every_service(kubernetes: list[Document]) -> None:
