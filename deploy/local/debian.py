@@ -68,21 +68,37 @@ async def _unpack(cache: Path, report: Report) -> Path:
 
 
 async def unpacked_packages(cache: Path, name: str, packages: tuple[str, ...], report: Report) -> Path:
-    """Other packages of Debian's, unpacked under `cache`/name the same way; fetched once."""
+    """Other packages of Debian's, unpacked under `cache`/name the same way; fetched once.
+
+    With them comes what they need and this machine lacks.
+    """
     target = cache / name
     with _alone(cache / f"{name}.lock"):
         if target.is_dir():
             return target
-        report(f"{name}: fetching {len(packages)} Debian packages, once")
         work = cache / f"{name}.part"
         shutil.rmtree(work, ignore_errors=True)
         (work / "root").mkdir(parents=True)
-        await _download(work, packages)
+        try:
+            await _download_with_needs(work, name, packages, report)
+        except SetUpError:
+            if os.geteuid() != 0:
+                raise
+            await _update(report)  # there are no package lists, or they name versions that are gone
+            await _download_with_needs(work, name, packages, report)
         for package in sorted(work.glob("*.deb")):
             await _run(["dpkg", "-x", str(package), str(work / "root")], cwd=work)
         (work / "root").rename(target)
         shutil.rmtree(work)
     return target
+
+
+async def _download_with_needs(work: Path, name: str, packages: tuple[str, ...], report: Report) -> None:
+    simulated = await _run(["apt-get", "install", "--simulate", "--no-install-recommends", *packages], cwd=work)
+    lacking = [line.split()[1] for line in simulated.splitlines() if line.startswith("Inst ")]
+    wanted = tuple(dict.fromkeys([*packages, *lacking]))
+    report(f"{name}: fetching {len(wanted)} Debian packages, once")
+    await _download(work, wanted)
 
 
 async def _candidate(report: Report) -> str:
@@ -97,7 +113,7 @@ async def _candidate(report: Report) -> str:
 
 
 async def _update(report: Report) -> None:
-    report("RabbitMQ: fetching Debian's package lists")
+    report("Fetching Debian's package lists")
     await _run(["apt-get", "update", "-q"], cwd=Path("/"))
 
 
@@ -147,6 +163,7 @@ async def _run(command: list[str], *, cwd: Path) -> str:
 @contextmanager
 def _alone(lock: Path) -> Iterator[None]:
     """One process at a time; the others wait for it."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
