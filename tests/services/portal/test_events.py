@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,10 +12,13 @@ from urllib.parse import urlsplit
 import asyncpg
 import httpx
 import orjson
+import psutil
 import pytest
 
 from services.portal import streams
 from services.portal.settings import PortalSettings
+from shared.settings import Settings
+from tests.conftest import PLATFORM_KEY, HostServices
 from tests.services.portal.conftest import WithKey, World
 
 Frame = dict[str, Any]
@@ -142,14 +146,34 @@ async def test_a_browser_reads_with_its_cookie(world: World) -> None:
         assert (await reader.next())["subject"] == account["id"]
 
 
-async def test_pages_of_other_origins_read_only_where_allowed(world: World, with_key: WithKey) -> None:
+async def test_pages_of_other_origins_read_only_where_allowed(
+    host_services: HostServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Contract §3: "allowed origins are a setting"."""
-    client = await with_key((await world.account())["api_key"])
-    evil = await client.get("/v1/events", headers={"Origin": "https://evil.example"})
-    assert evil.status_code == 403
-    assert "access-control-allow-origin" not in evil.headers
-    async with reading(client, Origin=world.url):
-        pass
+    monkeypatch.setenv("RINGFENCE_ALLOWED_ORIGINS", "https://dash.example, https://other.example:8443")
+    hosted = await host_services()
+    headers = {"Authorization": f"Bearer {PLATFORM_KEY}"}
+    async with httpx.AsyncClient(base_url=hosted.url, headers=headers, timeout=30) as platform:
+        made = await platform.post("/v1/accounts", json={"id": "here", "name": "Blue Door Dental"})
+    key = {"Authorization": f"Bearer {made.json()['api_key']}"}
+    async with httpx.AsyncClient(base_url=hosted.url, headers=key, timeout=30) as client:
+        for origin in ("https://dash.example", "https://other.example:8443"):
+            async with reading(client, Origin=origin) as reader:
+                assert reader.answer.headers["access-control-allow-origin"] == origin
+                assert reader.answer.headers["access-control-allow-credentials"] == "true"
+                assert "origin" in reader.answer.headers["vary"].lower()
+            asked = await client.options("/v1/events", headers={"Origin": origin})
+            assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (204, origin)
+            assert "Last-Event-ID" in asked.headers["access-control-allow-headers"]
+        for origin in ("https://evil.example", "https://dash.example.evil.example", "http://dash.example", "null"):
+            for refused in (
+                await client.get("/v1/events", headers={"Origin": origin}),
+                await client.options("/v1/events", headers={"Origin": origin}),
+            ):
+                assert refused.status_code == 403, origin
+                assert "access-control-allow-origin" not in refused.headers
+        async with reading(client, Origin=hosted.url) as reader:
+            assert "access-control-allow-origin" not in reader.answer.headers
 
 
 async def test_a_reader_who_is_far_behind_is_dropped_to_the_present_state(world: World) -> None:
@@ -193,28 +217,96 @@ async def owner_of(world: World) -> AsyncIterator[asyncpg.Connection]:
         await owner.close()
 
 
-async def test_a_stream_of_a_revoked_key_ends(world: World, with_key: WithKey, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Contract §0: "revocable (effective within 10 s)"."""
-    monkeypatch.setattr(streams, "RECHECK_SECONDS", 0.2)
-    account = await world.account()
-    client = await with_key(account["api_key"])
-    keys = (await world.platform.get(f"/v1/accounts/{account['id']}/keys")).json()["data"]
-    async with reading(client) as reader:
+async def test_a_stream_of_a_revoked_key_ends(host_services: HostServices, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract §0: "revocable (effective within 10 s)": a key is remembered for 5 s and looked at again every 5 s."""
+    assert Settings(postgres_url="", amqp_url="").key_cache_seconds + streams.RECHECK_SECONDS <= 10
+    monkeypatch.setattr(streams, "RECHECK_SECONDS", 0.1)
+    hosted = await host_services(key_cache_seconds=0.1)
+    headers = {"Authorization": f"Bearer {PLATFORM_KEY}"}
+    async with httpx.AsyncClient(base_url=hosted.url, headers=headers, timeout=30) as platform:
+        made = (await platform.post("/v1/accounts", json={"id": "here", "name": "Blue Door Dental"})).json()
+        key = {"Authorization": f"Bearer {made['api_key']}"}
+        async with httpx.AsyncClient(base_url=hosted.url, headers=key, timeout=30) as client, reading(client) as reader:
+            await reader.next()
+            keys = (await platform.get("/v1/accounts/here/keys")).json()["data"]
+            await platform.delete(f"/v1/accounts/here/keys/{keys[0]['id']}")
+            with pytest.raises(EOFError):
+                await reader.until("never")
+
+
+async def test_a_stream_ends_with_its_session(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contract §0: a portal session lasts 30 minutes."""
+    monkeypatch.setattr(streams, "RECHECK_SECONDS", 0.1)
+    browser = await world.browser(await world.link((await world.account())["id"]))
+    async with reading(browser) as reader:
         await reader.next()
-        await world.platform.delete(f"/v1/accounts/{account['id']}/keys/{keys[0]['id']}")
+        await world.advance(1801)
         with pytest.raises(EOFError):
             await reader.until("never")
 
 
-async def test_a_comment_keeps_a_quiet_stream_open(world: World, with_key: WithKey) -> None:
-    """Contract §3: "a comment every 15 s"."""
-    client = await with_key((await world.account())["api_key"])
-    async with reading(client) as reader:
-        await reader.next()
-        async with asyncio.timeout(20):
-            while not reader.comments:
-                await reader.next_line()
-        assert reader.comments == [": still here"]
+async def test_a_comment_keeps_a_quiet_stream_open(
+    host_services: HostServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Contract §3: "a comment every 15 s". Here a second is long enough."""
+    assert PortalSettings().heartbeat_seconds == 15
+    monkeypatch.setenv("RINGFENCE_HEARTBEAT_SECONDS", "1")
+    hosted = await host_services()
+    headers = {"Authorization": f"Bearer {PLATFORM_KEY}"}
+    async with httpx.AsyncClient(base_url=hosted.url, headers=headers, timeout=30) as platform:
+        await platform.post("/v1/accounts", json={"id": "here", "name": "Blue Door Dental"})
+        async with reading(platform, **{"Ringfence-Account": "here"}) as reader:
+            async with asyncio.timeout(20):
+                while len(reader.comments) < 2:
+                    await reader.next_line()
+            assert set(reader.comments) == {": still here"}
+
+
+async def test_readers_who_do_not_read_cost_no_memory_and_find_the_present_state(world: World) -> None:
+    """Contract §3: "a reader 64 KiB behind is dropped to the present state". Issue: "never unbounded memory"."""
+    account = await world.account(signup_credit_cents=1000)
+    asleep = [await sleeper(world, account["api_key"]) for _ in range(SLEEPERS)]
+    async with owner_of(world) as owner:
+        before = psutil.Process().memory_info().rss
+        for _ in range(LEFT_EVENTS // 500):
+            await leave_events(owner, account["id"], 500)
+            await adjust(world, account["id"], 1)  # whoever could be told is told
+    await adjust(world, account["id"], 100)
+    await asyncio.gather(*(wakes_to(reader, b'"balance_cents": 1106') for reader in asleep[:READ_AFTERWARDS]))
+    grown = psutil.Process().memory_info().rss - before
+    assert grown < SLEEPERS * LEFT_EVENTS * EVENT_BYTES // 8, f"{grown >> 20} MiB more"
+    for reader in asleep:
+        reader.close()
+
+
+SLEEPERS, LEFT_EVENTS, EVENT_BYTES, READ_AFTERWARDS = 100, 3_000, 600, 5
+"""Together they miss 180 MB."""
+
+
+async def sleeper(world: World, key: str) -> socket.socket:
+    """An open stream that nobody reads; the kernel takes little of it."""
+    address = urlsplit(world.url)
+    reader = socket.socket()
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    reader.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(reader, (address.hostname, address.port))
+    ask = f"GET /v1/events HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {key}\r\n\r\n"
+    await loop.sock_sendall(reader, ask.encode())
+    return reader
+
+
+async def wakes_to(reader: socket.socket, state: bytes) -> None:
+    """Read on until the state comes; it must come long before everything that was missed has."""
+    loop = asyncio.get_running_loop()
+    read, last = 0, b""
+    async with asyncio.timeout(60):
+        while state not in last:
+            got = await loop.sock_recv(reader, 65_536)
+            assert got, "the stream ended"
+            read += len(got)
+            last = last[-200:] + got
+    assert read < LEFT_EVENTS * EVENT_BYTES // 2, f"{read} bytes"
 
 
 async def test_a_thousand_streams_are_open_on_one_process(world: World) -> None:
@@ -223,13 +315,20 @@ async def test_a_thousand_streams_are_open_on_one_process(world: World) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8_192)), hard))
     account = await world.account(signup_credit_cents=1000)
     at_once = asyncio.Semaphore(50)
+    before = psutil.Process().memory_info().rss
     pages = await asyncio.gather(*(raw_stream(world, account["api_key"], at_once) for _ in range(1_000)))
     told = [asyncio.create_task(read.readuntil(b'"balance_cents": 1100')) for read, _ in pages]
     await adjust(world, account["id"])
     async with asyncio.timeout(60):
         await asyncio.gather(*told)
+    grown = psutil.Process().memory_info().rss - before
+    assert grown < STREAM_KIB_MAX * 1024 * len(pages), f"{grown // len(pages) // 1024} KiB for each"
     for _, write in pages:
         write.close()
+
+
+STREAM_KIB_MAX = 200
+"""What one stream may cost here, both ends of it, as this process is also its readers."""
 
 
 async def raw_stream(

@@ -1,5 +1,7 @@
 """Pages over HTTP: who may see them, what headers they carry, what their forms need."""
 
+import asyncio
+
 import httpx
 import pytest
 
@@ -10,7 +12,7 @@ from services.portal.service import PORTAL
 from services.portal.words import cents_of, money
 from shared.contracts.queues_v1 import WORK_QUEUES
 from tests.conftest import PLATFORM_KEY, HostServices
-from tests.services.portal.conftest import World
+from tests.services.portal.conftest import WithKey, World
 
 
 async def test_pages_let_nothing_in_that_is_not_ours(world: World) -> None:
@@ -155,3 +157,58 @@ def test_the_chart_stacks_what_each_day_cost() -> None:
     assert (len(chart.bars), chart.top_cents, chart.total_cents) == (30, 200, 200)
     last = chart.bars[-1]
     assert [(block.kind, block.y, block.height) for block in last.blocks] == [("call", 35, 105), ("sms", 0, 35)]
+
+
+async def test_a_suspension_by_hand_is_not_said_to_end_by_paying(world: World) -> None:
+    """Contract §5: "Manual suspensions stay"."""
+    account = await world.account(signup_credit_cents=500)
+    browser = await world.browser(await world.link(account["id"]))
+    assert "Suspended" not in (await browser.get("/billing")).text
+    await world.platform.post(f"/v1/accounts/{account['id']}/suspend", json={"reason": "abuse"})
+    page = (await browser.get("/billing/parts/wallet")).text
+    assert "Suspended" in page
+    assert "until it is lifted" in page
+    assert "Adding funds" not in page
+    await world.platform.post(f"/v1/accounts/{account['id']}/reinstate")
+    await world.platform.post(
+        f"/v1/accounts/{account['id']}/adjustments", json={"amount_cents": -600, "description": "x"}
+    )
+    async with asyncio.timeout(20):
+        while "Suspended" not in (page := (await browser.get("/billing/parts/wallet")).text):  # noqa: ASYNC110
+            await asyncio.sleep(0.03)
+    assert "Adding funds brings everything back at once." in page
+
+
+async def test_an_agency_finds_its_way_between_its_pages(world: World) -> None:
+    """Contract §8: "The balance stands top right as **Wallet** and leads to Add Funds, Auto-recharge, Transactions"."""
+    agency = await world.account(agency=True, signup_credit_cents=4321)
+    browser = await world.browser(await world.link(agency["id"]))
+    for path in ("/agency", "/agency/offers", "/billing"):
+        page = (await browser.get(path)).text
+        assert ">Wallet</span>" in page
+        assert "$43.21" in page
+        for target in ('href="/agency"', 'href="/agency/offers"', 'href="/billing"'):
+            assert target in page, path
+        for word in ("Add Funds", "Auto-recharge", "Transactions"):
+            assert word in page, path
+
+
+async def test_usage_is_shown_only_of_a_running_subscription(world: World, with_key: WithKey) -> None:
+    """Before the start the plan says what there will be; bars of 0 of 0 minutes would say that there is nothing."""
+    agency = await world.account(agency=True)
+    client = await world.account(parent_id=agency["id"])
+    of_agency = await with_key(agency["api_key"])
+    terms = {"name": "Voice", "currency": "USD", "minute_rate_usd": "0.12", "included_minutes": 10}
+    plan = (await of_agency.post("/v1/plans", json={**terms, "chats_per_minute": 4})).json()
+    await of_agency.put(f"/v1/clients/{client['id']}/plan", json={"plan_id": plan["id"]})
+    browser = await world.browser(await world.link(client["id"]))
+    page = (await browser.get("/billing")).text
+    assert "Usage This Period" in page
+    assert "Never expires" in page
+    assert "of 0 min" not in page
+    assert "counted from the day a subscription starts" in page
+    assert (await of_agency.post(f"/v1/clients/{client['id']}/subscription")).status_code == 201
+    page = (await browser.get("/billing")).text
+    assert "of 10 min" in page
+    assert "40 chats in all" in page
+    assert "$0.12 per minute" in page
