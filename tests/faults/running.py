@@ -29,6 +29,7 @@ from tests.usage import sms_sent
 
 SLOWEST_S_MAX = 1.0
 """Contract §2: within 1 s."""
+LOOK_S = 0.05
 MARGIN_S = 1.0
 """For a client that shares two cores with everything it asks."""
 
@@ -43,6 +44,8 @@ class Outcome:
     faults: int = 0
     answers: dict[str, int] = field(default_factory=dict)
     slowest_s: float = 0.0
+    lag_s: float = 0.0
+    """The longest that this process itself was kept from running: what was slower than that is the system's."""
     recovery_s: list[float] = field(default_factory=list)
     acknowledged: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
@@ -121,6 +124,7 @@ async def _play(case: Case, servers: Servers, url: str, folder: Path, outcome: O
         listening(servers.amqp_urls["operator"]) as witness,
         staged(servers, url, folder, seed=outcome.seed, plan=case.plan) as stage,
         Load(stage, events_per_s=case.events_per_s, checks_per_s=case.checks_per_s) as load,
+        _watching_itself(outcome),
     ):
         run = Run(stage, load, witness, random.Random(f"{outcome.seed}-{case.name}"), n, outcome)
         await run.recovered()
@@ -144,6 +148,21 @@ def _note_answers(case: Case, load: Load, outcome: Outcome) -> None:
         outcome.findings.append(f"gate: an answer took {answers.slowest_s:.2f} s")
     if case.all_answered and (answers.kinds["no answer"] or answers.kinds["503"]):
         outcome.findings.append(f"gate: checks failed: {dict(answers.kinds)}")
+
+
+@asynccontextmanager
+async def _watching_itself(outcome: Outcome) -> AsyncIterator[None]:
+    async def watch() -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(LOOK_S)
+            outcome.lag_s = max(outcome.lag_s, round(time.monotonic() - began - LOOK_S, 2))
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield
+    finally:
+        watching.cancel()
 
 
 @asynccontextmanager

@@ -10,11 +10,13 @@ import aio_pika
 import pytest
 from aiormq.abc import ChannelFrame
 from aiormq.channel import Channel
+from aiormq.connection import Connection
 
 from deploy.local.rabbitmq import PrivateBroker
 from shared.messaging.batch import BatchPolicy
 from shared.messaging.messages import Dead, Incoming, Message, Outcomes, Retry
 from shared.messaging.rabbit import Rabbit
+from shared.messaging.rabbit.link import Link
 from shared.messaging.topology import USAGE, Topology, WorkQueue
 from tests.transports.cutting_proxy import CuttingProxy
 from tests.transports.raw_frames import (
@@ -208,3 +210,24 @@ async def test_an_unreadable_property_stops_nobody(
         await eventually(it_is_parked, within_s=3)
     (dead,) = await parked(rabbit, queue)
     assert dead.headers["ringfence-attempts"] == 1
+
+
+async def test_whatever_connecting_comes_to_it_is_tried_again(server: PrivateBroker) -> None:
+    """A broker that starts hangs up on callers; aiormq then raises StopAsyncIteration, which is no connection error.
+
+    It ended the task that keeps the connection: the service stayed deaf until somebody restarted it.
+    """
+
+    class Unlucky(Link):
+        tries = 0
+
+        async def _connect(self) -> Connection:
+            self.tries += 1
+            if self.tries <= 2:
+                raise (StopAsyncIteration, AssertionError)[self.tries - 1]
+            return await super()._connect()
+
+    link = Unlucky(server.urls["operator"], "test")
+    await link.open(timeout_s=10)
+    assert link.tries == 3
+    await link.close()

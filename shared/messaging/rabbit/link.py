@@ -69,9 +69,9 @@ class Link:
         while True:
             try:
                 connection = await self._connect()
-            except GONE as error:
+            except Exception as error:  # noqa: BLE001 -- a dead keeper would be a service that is deaf until restarted
                 self._last_error = error
-                log.warning("broker_unreachable", link=self._name, error=str(error), attempt=attempt)
+                log.warning("broker_unreachable", link=self._name, error=str(error) or repr(error), attempt=attempt)
                 await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)])
                 attempt += 1
                 continue
@@ -85,7 +85,8 @@ class Link:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await connection.connect()
         except BaseException:
-            await connection.close()
+            with suppress(Exception):
+                await connection.close(timeout=CLOSE_TIMEOUT_S)
             raise
         return connection
 
@@ -99,7 +100,7 @@ class Link:
         finally:
             self._connection = None
             self._up.clear()
-            with suppress(*GONE):
+            with suppress(Exception):
                 await connection.close(timeout=CLOSE_TIMEOUT_S)
 
 
