@@ -6,7 +6,6 @@ Decisions where the contract is silent:
 """
 
 import hashlib
-from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 import asyncpg
@@ -18,18 +17,16 @@ from services.payments.api_edge import CENTS_MAX, PaymentsRoute, idempotency_key
 from services.payments.cards import provider_unavailable
 from services.payments.context import Context
 from services.payments.keys import KEY_LIFE, REPLAYED, in_progress, key_reused, under_key
-from services.payments.refunds import TooMuch, drive_refund, is_refundable, room_for
+from services.payments.refunds import TooMuch, begin_refund, drive_refund, is_refundable
 from services.payments.store import SQL, Attempt, lock_profile
 from shared.contracts.fields_v1 import Strict, Text
 from shared.http_app import OrjsonResponse
 from shared.http_errors import ApiError, not_found
-from shared.ids import new_id
 from shared.money import MICROS_PER_CENT, usd_exact, usd_text
 from shared.openapi import TAKES_IDEMPOTENCY_KEY
 from shared.postgres.pool import transaction
 
 ROUTE = "POST /v1/transactions/{id}/refund"
-RECHECK = timedelta(seconds=30)
 TransactionId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 
@@ -93,24 +90,13 @@ async def _begin(
                 return known, known["state"] in ("refunded", "failed")
             if known is not None and known["created_at"] > now - KEY_LIFE and known["request_hash"] != request_hash:
                 raise key_reused()
-        room = await room_for(connection, attempt, body.amount_cents)
-        if isinstance(room, TooMuch):
-            raise _too_much(room)
-        row = await connection.fetchrow(
-            SQL.insert_refund,
-            new_id("rfd", now),
-            attempt.account_id,
-            attempt.payment_id,
-            attempt.transfer_id,
-            room,
-            body.reason,
-            key,
-            request_hash,
-            now + RECHECK,
-            now,
+        begun = await begin_refund(
+            connection, attempt, body.amount_cents, reason=body.reason, key=key, request_hash=request_hash, now=now
         )
-        assert row is not None
-        return row, False
+        if isinstance(begun, TooMuch):
+            raise _too_much(begun)
+    context.tell(attempt.account_id)
+    return begun, False
 
 
 def _too_much(room: TooMuch) -> ApiError:

@@ -112,8 +112,9 @@ async def _compare_refunds(
     async for refund in provider.refunds_since(since):
         if not _is_ours(provider, refund, books, payments):
             continue
-        origin = f"{provider.name}:{refund.provider_refund_id}"
-        moved = books.by_origin.get(origin, 0) + books.by_origin.get(f"{origin}:failed", 0)
+        # Ours are named by our id, debited before the provider knew of them; others by the provider's.
+        names = [f"{provider.name}:{known}" for known in (refund.provider_refund_id, refund.refund_id) if known]
+        moved = sum(books.by_origin.get(origin, 0) for name in names for origin in (name, f"{name}:failed"))
         expected = 0 if refund.is_gone else -refund.amount_cents * MICROS_PER_CENT
         if moved != expected:
             detail = f"the books moved {moved}, the provider {expected}"

@@ -301,8 +301,11 @@ ON CONFLICT (provider) DO UPDATE SET read_until = greatest(event_pull.read_until
 -- name: insert_refund
 INSERT INTO refunds (
     refund_id, account_id, payment_id, transfer_id, amount_cents, reason, client_key, request_hash, state,
-    next_check_at, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'created', $9, $10) RETURNING *
+    next_check_at, created_at, origin)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'created', $9, $10, $11) RETURNING *
+
+-- name: set_refund_debit
+UPDATE refunds SET refund_transfer_id = $2 WHERE refund_id = $1
 
 -- name: find_refund
 SELECT * FROM refunds WHERE refund_id = $1
@@ -325,8 +328,9 @@ UPDATE refunds SET state = 'unknown', lease_until = NULL, next_check_at = $2, fa
 WHERE refund_id = $1 AND state = 'submitting'
 
 -- name: set_refund_error
-UPDATE refunds SET state = 'error', lease_until = NULL, next_check_at = NULL, failure = $2
-WHERE refund_id = $1 AND state IN ('created', 'submitting', 'unknown')
+-- Its debit, named by origin, is reversed by the caller; should the refund turn up all the same, it is made anew.
+UPDATE refunds SET state = 'error', lease_until = NULL, next_check_at = NULL, failure = $2, refund_transfer_id = NULL
+WHERE refund_id = $1 AND state IN ('created', 'submitting', 'unknown') RETURNING origin
 
 -- name: keep_foreign_refund
 INSERT INTO refunds (refund_id, account_id, payment_id, transfer_id, amount_cents, reason, state, created_at)
@@ -334,7 +338,7 @@ VALUES ($1, $2, $3, $4, $5, $6, 'unknown', $7) ON CONFLICT DO NOTHING
 
 -- name: apply_to_refund
 UPDATE refunds SET state = $2, provider_refund_id = $3, refund_transfer_id = coalesce(refund_transfer_id, $4),
-    lease_until = NULL, next_check_at = NULL
+    origin = coalesce($5, origin), lease_until = NULL, next_check_at = NULL
 WHERE refund_id = $1
 
 -- name: due_refunds

@@ -1,11 +1,12 @@
 """Refunds to the card: asked for by the platform, or made in the provider's dashboard; each moves money once.
 
-The books follow the provider: one entry per refund of theirs, taken back when it fails (payments.md §4.6).
+One that we ask for is ring-fenced first: its debit is committed, under the lock holds are granted under, before
+the provider is asked, and comes back when the provider refuses (failure mode 11). One made in the dashboard is
+mirrored: one entry per refund, given back when it fails (payments.md §4.6).
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import asyncpg
 import structlog
@@ -16,9 +17,11 @@ from services.payments.domain.attempts import State
 from services.payments.provider import NotAtProvider, Refund, RefundOrder, Rejected, Unknown
 from services.payments.store import SQL, Attempt, append_event, lock_profile, payable_account
 from shared.crash_points import reach
+from shared.ids import new_id
 from shared.money import MICROS_PER_CENT, usd_text
 from shared.postgres.pool import Connection, transaction
 
+DESCRIPTIONS = {"refund": "Refund to the card", "refund_failed": "Refund to the card failed"}
 LEASE = timedelta(seconds=60)
 RECHECK = timedelta(seconds=30)
 
@@ -76,56 +79,55 @@ async def _mirror(
     context: Context, connection: Connection, attempt: Attempt, row: asyncpg.Record, refund: Refund, now: datetime
 ) -> None:
     transfer_id = row["refund_transfer_id"]
+    provider_id = refund.provider_refund_id
     if refund.is_gone and transfer_id is None:
         # It failed before we heard of it: no money left, none comes back.
-        await connection.execute(SQL.apply_to_refund, row["refund_id"], "failed", refund.provider_refund_id, None)
+        await connection.execute(SQL.apply_to_refund, row["refund_id"], "failed", provider_id, None, None)
         return
-    origin = f"{context.provider.name}:{refund.provider_refund_id}"
-    amount_micros = refund.amount_cents * MICROS_PER_CENT
-    metadata = {
-        "refund_id": refund.provider_refund_id,
-        "payment_intent_id": attempt.payment_id,
-        "refunds_transaction": attempt.transfer_id,
-        "to": "card",
-        "reason": row["reason"],
-    }
+    # Without a debit, or with one that was given up and reversed, the provider's id names the one to make.
+    mirrored = f"{context.provider.name}:{provider_id}"
+    origin = mirrored if transfer_id is None else row["origin"] or mirrored
     if transfer_id is None:
-        transfer_id, is_new = await _post(
-            connection, attempt, "refund", -amount_micros, origin, "Refund to the card", metadata, now
-        )
-        if is_new:
-            await _say_refunded(connection, attempt, refund, transfer_id, now)
+        transfer_id = await _post(connection, attempt, row, "refund", -refund.amount_cents, origin, now)
+    if row["state"] not in ("refunded", "failed"):
+        await _say_refunded(connection, attempt, refund, transfer_id, now)
     if refund.is_gone:
-        description = "Refund to the card failed"
-        await _post(connection, attempt, "refund_failed", amount_micros, f"{origin}:failed", description, metadata, now)
+        await _post(connection, attempt, row, "refund_failed", refund.amount_cents, f"{origin}:failed", now)
     state = "failed" if refund.is_gone else "refunded"
-    await connection.execute(SQL.apply_to_refund, row["refund_id"], state, refund.provider_refund_id, transfer_id)
+    await connection.execute(SQL.apply_to_refund, row["refund_id"], state, provider_id, transfer_id, origin)
 
 
 async def _post(
     connection: Connection,
     attempt: Attempt,
+    row: asyncpg.Record,
     reason: str,
-    amount_micros: int,
+    amount_cents: int,
     origin: str,
-    description: str,
-    metadata: dict[str, Any],
     now: datetime,
-) -> tuple[int, bool]:
+) -> int:
+    metadata = {
+        "refund_id": row["refund_id"],
+        "payment_intent_id": attempt.payment_id,
+        "refunds_transaction": attempt.transfer_id,
+        "to": "card",
+        "reason": row["reason"],
+    }
     posted = await connection.fetchrow(
         SQL.post_credit,
         attempt.account_id,
         "refund",
         reason,
-        amount_micros,
+        amount_cents * MICROS_PER_CENT,
         origin,
-        description,
+        DESCRIPTIONS[reason],
         attempt.payment_id,
         metadata,
         now,
     )
     assert posted is not None
-    return posted["transfer_id"], posted["is_new"]
+    transfer_id: int = posted["transfer_id"]
+    return transfer_id
 
 
 async def _say_refunded(
@@ -150,19 +152,50 @@ class TooMuch:
     is_held: bool = False
 
 
-async def room_for(connection: Connection, attempt: Attempt, amount_cents: int | None) -> int | TooMuch:
-    """The cents to refund, `amount_cents` or all that is left. The caller holds the profile's lock."""
-    refunded = await connection.fetchval(SQL.refunded_cents, attempt.payment_id)
-    left = attempt.amount_cents - refunded
+async def begin_refund(
+    connection: Connection,
+    attempt: Attempt,
+    amount_cents: int | None,
+    *,
+    reason: str,
+    key: str | None,
+    request_hash: bytes | None,
+    now: datetime,
+) -> asyncpg.Record | TooMuch:
+    """Take the money out of the wallet, `amount_cents` or all that is left of the payment, and write down why.
+
+    The caller holds the profile's lock; on `TooMuch` it rolls back. Nothing is sent before it has committed.
+    """
+    left = attempt.amount_cents - await connection.fetchval(SQL.refunded_cents, attempt.payment_id)
     wanted = left if amount_cents is None else amount_cents
     if wanted <= 0 or wanted > left:
         return TooMuch(left)
+    refund_id = new_id("rfd", now)
+    origin = f"{attempt.provider}:{refund_id}"
+    row = await connection.fetchrow(
+        SQL.insert_refund,
+        refund_id,
+        attempt.account_id,
+        attempt.payment_id,
+        attempt.transfer_id,
+        wanted,
+        reason,
+        key,
+        request_hash,
+        now + RECHECK,
+        now,
+        origin,
+    )
+    assert row is not None
+    transfer_id = await _post(connection, attempt, row, "refund", -wanted, origin, now)
+    # Read after the debit, which holds the lock of the account's row: no hold can come in between.
     account = await payable_account(connection, attempt.account_id)
     assert account is not None
-    free = account["balance_micros"] + account["credit_limit_micros"] - account["held_micros"]
-    if account["held_micros"] > 0 and wanted * MICROS_PER_CENT > free:
-        return TooMuch(max(0, free // MICROS_PER_CENT), is_held=True)
-    return wanted
+    left_micros = account["balance_micros"] + account["credit_limit_micros"] - account["held_micros"]
+    if account["held_micros"] > 0 and left_micros < 0:
+        return TooMuch(max(0, wanted + left_micros // MICROS_PER_CENT), is_held=True)
+    await connection.execute(SQL.set_refund_debit, refund_id, transfer_id)
+    return row
 
 
 async def drive_refund(context: Context, refund_id: str) -> asyncpg.Record:
@@ -181,13 +214,24 @@ async def drive_refund(context: Context, refund_id: str) -> asyncpg.Record:
         if isinstance(outcome, Refund):
             await apply_refund(context, attempt, outcome)
         elif isinstance(outcome, Rejected):
-            await context.pool.execute(SQL.set_refund_error, refund_id, outcome.message[:500])
+            await _give_up(context, attempt, leased, outcome)
         else:
             log.warning("refund_unknown", refund_id=refund_id, detail=outcome.detail)
             await context.pool.execute(SQL.set_refund_unknown, refund_id, context.now() + RECHECK, outcome.detail[:500])
     row = await context.pool.fetchrow(SQL.find_refund, refund_id)
     assert row is not None
     return row
+
+
+async def _give_up(context: Context, attempt: Attempt, row: asyncpg.Record, refusal: Rejected) -> None:
+    """The provider made no refund and will not: the money is the wallet's again, in the commit that says so."""
+    now = context.now()
+    async with transaction(context.pool) as connection:
+        await lock_profile(connection, attempt.account_id)
+        origin = await connection.fetchval(SQL.set_refund_error, row["refund_id"], refusal.message[:500])
+        if origin is not None:
+            await _post(connection, attempt, row, "refund_failed", row["amount_cents"], f"{origin}:failed", now)
+    context.tell(attempt.account_id)
 
 
 async def _send(

@@ -15,13 +15,12 @@ import pytest
 from deploy.local.servers import Servers
 from deploy.local.stripe_standin.embedding import SECRET_KEY
 from services.payments.charging import drive
-from services.payments.refunds import room_for
-from services.payments.store import SQL, Attempt
+from services.payments.refunds import TooMuch, begin_refund
+from services.payments.store import Attempt
 from services.payments.sweep import sweep
 from services.payments.topups import TopUp, top_up
 from shared.crash_points import EXIT_STATUS, VARIABLE
 from shared.http_errors import ApiError
-from shared.ids import new_id
 from tests.services.payments.light import Light, light_system, own_database
 
 CHARGE_POINTS = (
@@ -133,13 +132,12 @@ async def test_a_refund_that_crashed_is_made_once(light: Light, account: str, po
     await top_up(light.context, TopUp(account, "POST /v1/billing/top-up", 2_000, None, "key"), is_gone=_here)
     async with light.context.pool.acquire() as connection, connection.transaction():
         row = await connection.fetchrow("SELECT * FROM payments.attempts WHERE account_id = $1", account)
+        assert row is not None
         attempt = Attempt.of(row)
-        assert await room_for(connection, attempt, 700) == 700
-        now = light.clock.now()
-        await connection.fetchrow(
-            SQL.insert_refund, new_id("rfd", now), account, attempt.payment_id, attempt.transfer_id, 700, "x", None,
-            None, now, now,
-        )  # fmt: skip
+        begun = await begin_refund(
+            connection, attempt, 700, reason="x", key=None, request_hash=None, now=light.clock.now()
+        )
+        assert not isinstance(begun, TooMuch)
     await light.sim.webhook_fault("drop")
     await crash(light, "refund", account, point)
     await light.recover()

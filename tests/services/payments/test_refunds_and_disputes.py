@@ -116,6 +116,34 @@ async def test_open_holds_keep_money_from_going_back_to_the_card(platform: Platf
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "balance_held")
 
 
+async def test_no_hold_is_granted_on_money_that_is_on_its_way_to_the_card(
+    platform: Platform, customer: Customer
+) -> None:
+    """Failure mode 11: the money is ring-fenced before the provider is asked, and back when it refuses."""
+    await platform.sim.fault("^/v1/refunds$", when="before", action="latency", seconds=1.5)
+    entry_id = (await customer.transactions())[0]["id"]
+    leaving = asyncio.create_task(refund(platform, entry_id))
+    await eventually(lambda: _balance_is(customer, 0))
+    assert not leaving.done()
+    call = {"account_id": customer.account_id, "call_id": "late", "direction": "outbound", "seconds": 60}
+    refused = await platform.http.post("/v1/checks/call", json={**call, "from": "+12025550100", "to": "+12025550101"})
+    assert refused.status_code == 402
+    assert (await leaving).status_code == 201
+    assert await customer.balance() == 0
+
+
+async def test_a_refund_the_provider_refuses_gives_the_money_back(platform: Platform, customer: Customer) -> None:
+    await platform.sim.fault("^/v1/refunds$", method="POST", when="before", action="status", status=400)
+    entry_id = (await customer.transactions())[0]["id"]
+    answer = await refund(platform, entry_id)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "not_refundable")
+    entries = await customer.transactions()
+    assert [entry["reason"] for entry in entries] == ["refund_failed", "refund", "topup"]
+    assert sum(entry["amount_cents"] for entry in entries) == await customer.balance() == 2_000
+    assert await platform.events("charge_refunded") == []
+    assert (await refund(platform, entry_id)).status_code == 201
+
+
 async def test_a_dispute_takes_the_money_and_a_won_one_brings_it_back(platform: Platform, customer: Customer) -> None:
     """§5, reasons `dispute`, `dispute_won`; the balance may go negative, and nothing charges it back."""
     await platform.http.patch(f"/v1/accounts/{customer.account_id}", json={"settle_negative": True})
@@ -129,7 +157,8 @@ async def test_a_dispute_takes_the_money_and_a_won_one_brings_it_back(platform: 
     assert (await platform.account())["status"] == "suspended"
     await platform.sim.close_dispute(dispute["id"], "won")
     await eventually(lambda: _balance_is(customer, 500))
-    await platform.sim.redeliver(copies=3)
+    for kind in ("created", "funds_withdrawn", "closed"):
+        await platform.sim.redeliver(type=f"charge.dispute.{kind}", copies=3)
     await platform.sim.idle()
     await asyncio.sleep(0.3)
     assert await customer.balance() == 500
