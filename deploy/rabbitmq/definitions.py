@@ -6,7 +6,8 @@ file the hashes are empty, for RabbitMQ "no login by password": loaded as it is,
 
 The rights, as the three patterns RabbitMQ asks (configure, write, read; RabbitMQ "Access Control"):
   operator   the services' own login: everything in the virtual host
-  platform   publishes usage and checks; direct reply-to needs no right of its own; reads nothing
+  platform   publishes usage and checks; takes answers by direct reply-to, which needs no right of its own, or from a
+             server-named queue, which it can bind to nothing; reads nothing else
   dashboard  declares and reads its own `dashboard.*` or server-named queues, binds them to ringfence.events
   ops        publishes commands; reads nothing
 Nobody but the operator may write the default exchange, so nobody else can put a message straight into a

@@ -81,23 +81,24 @@ def _declare_said(broker: Any, said: Says) -> None:
         persist=True,
         title=said.event_type,
         description=said.description,
-        schema=envelope(said.event_type, said.model),
+        schema=envelope(said.event_type, said.model, is_ours=True),
     )
 
 
-def envelope(event_type: str, model: type[BaseModel]) -> type[BaseModel]:
-    """The CloudEvents envelope around the model of one type's data."""
+def envelope(event_type: str, model: type[BaseModel], *, is_ours: bool) -> type[BaseModel]:
+    """The CloudEvents envelope around the model of one type's data; of others' envelopes only what we look at."""
     name = "".join(part.capitalize() for part in event_type.replace(".", "_").split("_"))
     fields: dict[str, Any] = {
         "specversion": (Literal["1.0"], ...),
         "id": (str, ...),
         "source": (str, ...),
         "type": (Literal[event_type], ...),
-        "time": (datetime | None, None),
+        "time": (datetime | None if is_ours else datetime | float | None, None),
         "subject": (str | None, None),
-        "datacontenttype": (Literal["application/json"], "application/json"),
         "data": (model, ...),
     }
+    if is_ours:
+        fields["datacontenttype"] = (Literal["application/json"], "application/json")
     # Named by its type, so that each has a schema of its own in the document.
     built: type[BaseModel] = create_model(f"{name}Event", **fields)
     return built
@@ -106,7 +107,7 @@ def envelope(event_type: str, model: type[BaseModel]) -> type[BaseModel]:
 def _bodies(heard: Hears) -> list[type[BaseModel]]:
     if not heard.cloud_events:
         return list(heard.models.values())
-    return [envelope(event_type, model) for event_type, model in heard.models.items()]
+    return [envelope(event_type, model, is_ours=False) for event_type, model in heard.models.items()]
 
 
 def _taking(bodies: Sequence[type[BaseModel]]) -> Any:

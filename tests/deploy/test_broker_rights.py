@@ -70,10 +70,46 @@ async def test_nobody_but_the_services_reads_or_removes_their_queues(
     await refused(await channel_of(user), lambda channel: channel.queue_delete(QUEUE))
 
 
-@pytest.mark.parametrize("user", ["platform", "ops"])
-@pytest.mark.parametrize("queue", ["", "dashboard.mine"])
-async def test_platform_and_ops_have_no_queues(channel_of: Connect, user: str, queue: str) -> None:
+@pytest.mark.parametrize(
+    ("user", "queue"),
+    [("platform", "dashboard.mine"), ("platform", "ringfence.mine"), ("ops", ""), ("ops", "dashboard.mine")],
+)
+async def test_platform_and_ops_have_no_queues_of_their_own_naming(channel_of: Connect, user: str, queue: str) -> None:
     await refused(await channel_of(user), lambda channel: channel.declare_queue(queue, exclusive=True))
+
+
+async def test_the_platform_gets_answers_in_a_server_named_queue(
+    topology: AbstractChannel, channel_of: Connect
+) -> None:
+    """ "With `reply_to` (direct reply-to or a server-named `amq.gen-*` queue …) the HTTP body comes back"."""
+    platform = await channel_of("platform")
+    own = await platform.declare_queue("", exclusive=True)
+    assert own.name.startswith("amq.gen-")
+    await topology.default_exchange.publish(aio_pika.Message(b"allowed"), own.name)
+    answer = await own.get(timeout=10)
+    assert answer is not None
+    await answer.ack()
+    assert answer.body == b"allowed"
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_the_platform_hears_nothing_in_its_queue_but_answers(
+    topology: AbstractChannel, channel_of: Connect, exchange: str
+) -> None:
+    platform = await channel_of("platform")
+    own = await platform.declare_queue("", exclusive=True)
+    await refused(platform, lambda _: own.bind(exchange, "#"))
+
+
+@pytest.mark.parametrize("dead_letter_exchange", ["", "ringfence.ops", "ringfence.events", "ringfence.ticks"])
+async def test_the_platform_cannot_write_by_dead_lettering(
+    topology: AbstractChannel, channel_of: Connect, dead_letter_exchange: str
+) -> None:
+    arguments: FieldTable = {"x-dead-letter-exchange": dead_letter_exchange, "x-dead-letter-routing-key": QUEUE}
+    await refused(
+        await channel_of("platform"),
+        lambda channel: channel.declare_queue("", exclusive=True, arguments=arguments),
+    )
 
 
 async def test_the_platform_gets_answers_by_direct_reply_to(topology: AbstractChannel, channel_of: Connect) -> None:
