@@ -89,7 +89,7 @@ def test_stripe_is_known_in_one_place(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sources("services"), ids=shown)
-def test_money_is_never_a_float(path: Path) -> None:
+def test_fm27_money_is_never_a_float(path: Path) -> None:
     """No float in a domain: amounts, quantities and times are integers and instants."""
     if "domain" not in path.parts:
         return

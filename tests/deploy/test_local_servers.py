@@ -98,7 +98,7 @@ async def test_the_login_is_no_superuser_and_may_make_roles_and_databases(server
     assert tuple(login) == (False, True, True, "ringfence")
 
 
-async def test_postgres_does_not_trade_safety_for_speed(servers: Servers) -> None:
+async def test_fm33_postgres_does_not_trade_safety_for_speed(servers: Servers) -> None:
     """Failure mode 33: synchronous_commit=off lost acknowledged commits."""
     connection = await asyncpg.connect(servers.postgres_url)
     for setting in ("fsync", "synchronous_commit", "full_page_writes"):

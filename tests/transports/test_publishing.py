@@ -103,7 +103,7 @@ async def test_of_many_each_is_told_its_own_fate(rabbit: Rabbit, queue: WorkQueu
     ]  # fmt: skip
 
 
-async def test_a_confirm_is_really_waited_for(
+async def test_fm32_a_confirm_is_really_waited_for(
     server: PrivateBroker, proxy: CuttingProxy, url: str, queue: WorkQueue
 ) -> None:
     """Failure mode 32: a broker killed before it confirmed may have lost the message."""

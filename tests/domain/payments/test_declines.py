@@ -44,7 +44,7 @@ def test_declines_back_off_and_the_fifth_stops() -> None:
 
 
 @pytest.mark.parametrize("kind", [DeclineClass.HARD, DeclineClass.AUTHENTICATION])
-def test_hard_declines_and_authentication_stop_at_once(kind: DeclineClass) -> None:
+def test_fm03_hard_declines_and_authentication_stop_at_once(kind: DeclineClass) -> None:
     after = after_decline(declines_before=0, kind=kind, now=NOW)
     assert after.next_try_at is None
     assert after.stopped is not None

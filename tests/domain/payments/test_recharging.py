@@ -47,7 +47,7 @@ def asked(standing: Standing, policy: Policy) -> Charge | WhyNot:
 
 
 @given(BALANCES, CENTS, CENTS)
-def test_one_charge_closes_the_gap(balance: int, minimum: int, amount: int) -> None:
+def test_fm04_one_charge_closes_the_gap(balance: int, minimum: int, amount: int) -> None:
     """§5: "one charge of max(amount, minimum − balance)"; failure mode 4."""
     policy = replace(POLICY, minimum_cents=minimum, amount_cents=amount)
     decision = asked(replace(STANDING, balance_micros=balance), policy)

@@ -50,7 +50,7 @@ def test_visits_at_any_times_see_each_mark_exactly_once(rented: datetime, per: s
 
 
 @given(starts, st.integers(0, 2_000))
-def test_months_tile_time(rented: datetime, ordinal: int) -> None:
+def test_fm15_months_tile_time(rented: datetime, ordinal: int) -> None:
     this, following = mark(rented, "month", ordinal), mark(rented, "month", ordinal + 1)
     assert this is not None
     assert following is not None

@@ -78,7 +78,7 @@ def test_unpaid_past_its_due_date_makes_it_past_due_and_grace_over_blocks_it() -
     assert next_moment(story) is None
 
 
-def test_paid_in_grace_makes_it_active_again_and_it_can_become_past_due_again() -> None:
+def test_fm16_paid_in_grace_makes_it_active_again_and_it_can_become_past_due_again() -> None:
     """Block, pay, block again (failure-modes 16): each arrear counts anew."""
     story, ids = begun(due_days=7, grace_days=30)
     for month in range(3):

@@ -34,7 +34,7 @@ def days(started_at: str, unit: str, zone: str, count: int, *, every: int = 1) -
 
 
 @given(starts, rhythms)
-def test_periods_tile_time_exactly_once(started_at: datetime, rhythm: Rhythm) -> None:
+def test_fm15_periods_tile_time_exactly_once(started_at: datetime, rhythm: Rhythm) -> None:
     tiles = periods(started_at, rhythm, 30)
     assert tiles[0].start == started_at
     assert all(before.end == after.start for before, after in pairwise(tiles))

@@ -169,7 +169,7 @@ async def test_prices_published_meanwhile_hold_for_the_next_check(
     assert (await gate.post("/v1/checks/call", json=call("c3"))).json()["held_usd"] == "0.50"
 
 
-async def test_inbound_at_zero_is_refused_or_let_through_as_the_account_says(
+async def test_fm24_inbound_at_zero_is_refused_or_let_through_as_the_account_says(
     gate: httpx.AsyncClient, books: TestBooks, call: Body
 ) -> None:
     """`inbound_policy` = `reject` (default) or `allow` (gets `seconds`, holds min(cost, max(available, 0)))."""

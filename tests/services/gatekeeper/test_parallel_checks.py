@@ -18,7 +18,9 @@ from tests.services.gatekeeper.switch import switch_on
 Body = Callable[..., dict[str, Any]]
 
 
-async def test_on_funds_for_six_exactly_six_of_ten_pass(gate: httpx.AsyncClient, books: TestBooks, call: Body) -> None:
+async def test_fm08_on_funds_for_six_exactly_six_of_ten_pass(
+    gate: httpx.AsyncClient, books: TestBooks, call: Body
+) -> None:
     """Parallel checks never grant more than is available: on funds for 6, exactly 6 of 10 pass."""
     await books.open_account(balance_micros=6 * 180_000)
     answers = await asyncio.gather(*(gate.post("/v1/checks/call", json=call(f"c{n}")) for n in range(10)))

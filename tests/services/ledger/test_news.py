@@ -63,7 +63,7 @@ async def _settled(heard: list[tuple[str, dict[str, Any]]], ref_id: str) -> bool
     return any(ref_id in event["data"].get("settled", ()) for _, event in heard)
 
 
-async def test_low_depleted_and_recovered_are_each_said_once(
+async def test_fm29_low_depleted_and_recovered_are_each_said_once(
     ringfence: Hosted, platform: httpx.AsyncClient, books: asyncpg.Connection
 ) -> None:
     """«`balance_low`, `balance_depleted`, `balance_recovered`, each once until recovered» (failure-modes 29)."""

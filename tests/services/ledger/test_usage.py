@@ -14,7 +14,7 @@ from tests.services.ledger.steps import balance_micros, dead_letters, open_accou
 from tests.usage import call_ended, envelope, sms_sent
 
 
-async def test_a_finished_call_is_one_transaction_with_its_components(
+async def test_fm28_a_finished_call_is_one_transaction_with_its_components(
     ringfence: Hosted, platform: httpx.AsyncClient, books: asyncpg.Connection
 ) -> None:
     """«A finished call is one transaction whose `metadata.components` lists voice + telephony + recording»."""
@@ -33,7 +33,7 @@ async def test_a_finished_call_is_one_transaction_with_its_components(
     assert await balance_micros(books, account_id) == 9_600_000
 
 
-async def test_a_message_sent_twice_is_billed_once(
+async def test_fm32_a_message_sent_twice_is_billed_once(
     ringfence: Hosted, platform: httpx.AsyncClient, books: asyncpg.Connection
 ) -> None:
     """«`account_id` + `source` + `id` make an event unique for ever … equal → ignored»."""
@@ -59,7 +59,7 @@ async def test_the_same_id_with_another_content_is_parked(
     assert await balance_micros(books, account_id) == 10_000_000 - 180_000
 
 
-async def test_a_second_event_for_the_same_call_is_parked_as_a_suspected_duplicate(
+async def test_fm13_a_second_event_for_the_same_call_is_parked_as_a_suspected_duplicate(
     ringfence: Hosted, platform: httpx.AsyncClient, books: asyncpg.Connection
 ) -> None:
     """«A second (source, id) for the same account, type and call_id … is parked there as `suspected_duplicate`»."""
@@ -86,7 +86,7 @@ async def test_only_the_bad_events_of_an_array_are_dead(
     assert await balance_micros(books, account_id) == 10_000_000 - 180_000 - 10_000
 
 
-async def test_an_unanswered_call_costs_nothing_and_frees_its_hold(
+async def test_fm24_an_unanswered_call_costs_nothing_and_frees_its_hold(
     ringfence: Hosted, platform: httpx.AsyncClient, books: asyncpg.Connection
 ) -> None:
     """«talk time from answer: ringing is never billed; unanswered = 0»."""

@@ -76,7 +76,7 @@ async def test_keys_belong_to_an_account_and_a_route(platform: httpx.AsyncClient
     assert "Idempotency-Replayed" not in {*theirs.headers, *opened.headers}
 
 
-async def test_fifty_at_once_move_money_once(platform: httpx.AsyncClient, open_account: OpenAccount) -> None:
+async def test_fm05_fifty_at_once_move_money_once(platform: httpx.AsyncClient, open_account: OpenAccount) -> None:
     """«still running → 409 `request_in_progress`»; everybody else gets the one answer."""
     await open_account(id="acme")
     answers = await asyncio.gather(*(platform.post(ADJUST, json=GIVE, headers=key("k1")) for _ in range(50)))

@@ -36,7 +36,7 @@ async def test_books_out_of_reach_are_told_as_such(host_services: HostServices, 
                 assert answer.headers["Retry-After"] == "1"
 
 
-async def test_usage_is_not_taken_without_the_broker(host_services: HostServices, settings: Settings) -> None:
+async def test_fm31_usage_is_not_taken_without_the_broker(host_services: HostServices, settings: Settings) -> None:
     """«answered after the broker confirmed»: without it 503, and nothing is said to be accepted."""
     async with CuttingProxy(port_of(settings.amqp_url)) as proxy:
         hosted = await host_services(amqp_url=proxy.in_front_of(settings.amqp_url))

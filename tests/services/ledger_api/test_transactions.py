@@ -194,7 +194,7 @@ async def test_the_official_clients_read_the_transactions(own: httpx.AsyncClient
     assert len(analytics["daily"]) == 7
 
 
-async def test_csv_adds_up_to_the_balance(own: httpx.AsyncClient, platform: httpx.AsyncClient) -> None:
+async def test_fm28_csv_adds_up_to_the_balance(own: httpx.AsyncClient, platform: httpx.AsyncClient) -> None:
     """«`Accept: text/csv`: the same as CSV, amounts with six decimals that add up to the balance»."""
     answer = await own.get("/v1/billing/transactions", headers={"Accept": "text/csv"})
     assert answer.headers["Content-Type"].startswith("text/csv")

@@ -37,7 +37,7 @@ async def test_it_fires_when_the_balance_drops_below_the_minimum(platform: Platf
     assert len(await platform.events("charge_succeeded")) == 1
 
 
-async def test_one_charge_closes_the_gap(platform: Platform, customer: Customer) -> None:
+async def test_fm04_one_charge_closes_the_gap(platform: Platform, customer: Customer) -> None:
     """§5: "one charge of max(amount, minimum − balance)" (failure mode 4)."""
     await customer.reload(1_000, 500)
     await platform.spend(customer.account_id, 9_000)
@@ -144,7 +144,9 @@ async def test_a_month_of_usage_at_the_cap_never_passes_it(platform: Platform, c
     assert 0 < charged <= 2_500
 
 
-async def test_declines_back_off_and_after_the_fifth_it_has_stopped(platform: Platform, customer: Customer) -> None:
+async def test_fm03_declines_back_off_and_after_the_fifth_it_has_stopped(
+    platform: Platform, customer: Customer
+) -> None:
     """Issue: "30 days of declines → five attempts"; §5: 1 h, 6 h, 24 h, 72 h (failure mode 3)."""
     card = await customer.save_card("chargeCustomerFail")
     await customer.reload(5_000, 1_000)
@@ -180,7 +182,7 @@ async def test_declines_back_off_and_after_the_fifth_it_has_stopped(platform: Pl
         ("authenticationRequired", "authentication_required"),
     ],
 )
-async def test_hard_declines_and_authentication_stop_at_once(
+async def test_fm03_hard_declines_and_authentication_stop_at_once(
     platform: Platform, customer: Customer, card: str, code: str
 ) -> None:
     """§5: "hard declines (lost_card, …) and `authentication_required` stop at once"."""

@@ -42,7 +42,7 @@ async def alerts(light: Light) -> list[str]:
     return [row["kind"] for row in rows]
 
 
-async def test_a_wave_of_accounts_below_their_threshold_touches_no_card(light: Light) -> None:
+async def test_fm01_a_wave_of_accounts_below_their_threshold_touches_no_card(light: Light) -> None:
     """Issue: "more than max(20, 10 %) of the accounts with a card cross their threshold within a minute"."""
     accounts = await open_many(light, 24)
     for account in accounts[:21]:
@@ -74,7 +74,7 @@ async def test_as_many_as_are_allowed_are_charged(light: Light) -> None:
     assert await charges(light) == 21, "a minute later they are no wave"
 
 
-async def test_an_account_whose_balance_is_not_its_entries_is_not_charged(light: Light) -> None:
+async def test_fm01_an_account_whose_balance_is_not_its_entries_is_not_charged(light: Light) -> None:
     """Failure mode 1: "stop touching cards where balance ≠ sum of entries"; "a missing balance is never zero"."""
     wrong, right = await open_many(light, 2)
     await light.admin.execute("UPDATE ledger.accounts SET balance_micros = 0 WHERE account_id = $1", wrong)
@@ -98,7 +98,7 @@ async def test_a_changed_entry_is_found_even_behind_a_right_balance(light: Light
     assert await charges(light) == 0
 
 
-async def test_a_missing_account_is_never_charged(light: Light) -> None:
+async def test_fm01_a_missing_account_is_never_charged(light: Light) -> None:
     account = (await open_many(light, 1))[0]
     await light.admin.execute("UPDATE payments.profiles SET account_id = 'nobody' WHERE account_id = $1; ", account)
     await consider_many(light.context, None)

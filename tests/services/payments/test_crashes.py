@@ -89,7 +89,7 @@ async def test_a_top_up_that_crashed_is_charged_and_credited_once(
 
 
 @pytest.mark.parametrize("point", CHARGE_POINTS)
-async def test_an_automatic_charge_that_crashed_is_made_once(light: Light, account: str, point: str) -> None:
+async def test_fm01_an_automatic_charge_that_crashed_is_made_once(light: Light, account: str, point: str) -> None:
     await light.admin.execute(
         "UPDATE payments.profiles SET reload_enabled = true, reload_minimum_cents = 1000, reload_amount_cents = 3000"
         " WHERE account_id = $1",
@@ -161,7 +161,7 @@ async def test_a_refund_that_crashed_is_made_once(light: Light, account: str, po
     ],
     ids=lambda fault: "-".join(str(value) for value in fault.values()),
 )
-async def test_an_answer_that_is_none_is_resolved_by_the_key(
+async def test_fm07_an_answer_that_is_none_is_resolved_by_the_key(
     light: Light, account: str, fault: dict[str, object]
 ) -> None:
     """payments.md §4.8: "call sent, answer lost"; "answer is a stored 500" → 0 or 1 charge, never 2."""

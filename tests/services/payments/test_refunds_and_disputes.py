@@ -106,7 +106,7 @@ async def test_a_refund_made_in_the_dashboard_is_mirrored_and_a_failed_one_comes
     assert reasons[:3] == ["refund_failed", "refund", "refund"]
 
 
-async def test_open_holds_keep_money_from_going_back_to_the_card(platform: Platform, customer: Customer) -> None:
+async def test_fm11_open_holds_keep_money_from_going_back_to_the_card(platform: Platform, customer: Customer) -> None:
     """Failure mode 11: holds block withdrawals too."""
     check = {"account_id": customer.account_id, "call_id": "c1", "direction": "outbound", "seconds": 600}
     granted = await platform.http.post("/v1/checks/call", json={**check, "from": "+12025550100", "to": "+12025550101"})

@@ -77,7 +77,7 @@ async def test_a_credit_lifts_a_billing_suspension_at_once(platform: Platform) -
     assert len(await platform.events("account_reinstated")) == 1
 
 
-async def test_a_payment_does_not_lift_a_suspension_by_hand(platform: Platform) -> None:
+async def test_fm25_a_payment_does_not_lift_a_suspension_by_hand(platform: Platform) -> None:
     """§5: "Manual suspensions stay" (failure mode 25)."""
     customer = await platform.customer(balance_cents=-100)
     await platform.http.post(f"/v1/accounts/{customer.account_id}/suspend", json={"reason": "abuse"})
@@ -87,7 +87,7 @@ async def test_a_payment_does_not_lift_a_suspension_by_hand(platform: Platform) 
     assert account["status"] == "suspended"
 
 
-async def test_a_decline_suspends_and_a_new_card_brings_back(platform: Platform) -> None:
+async def test_fm25_a_decline_suspends_and_a_new_card_brings_back(platform: Platform) -> None:
     """§5: "the last charge failed → `payment_failed`"; "a card update … reinstates …; what is owed is charged"."""
     customer = await platform.customer(balance_cents=300, auto_charge=True)
     await customer.save_card("chargeCustomerFail")

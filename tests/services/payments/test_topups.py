@@ -159,7 +159,7 @@ async def test_a_key_used_for_another_body_is_refused(customer: Customer) -> Non
     assert wallet.status_code == 201, "keys are per route"
 
 
-async def test_a_decline_is_never_replayed(platform: Platform, customer: Customer) -> None:
+async def test_fm10_a_decline_is_never_replayed(platform: Platform, customer: Customer) -> None:
     """§0: "same key after a decline = a new attempt (the declined PaymentIntent canceled first)"."""
     await customer.save_card("chargeCustomerFail")
     card = (await customer.http.get("/v1/billing/payment-methods")).json()["payment_methods"][0]["id"]
@@ -213,7 +213,7 @@ async def test_a_lost_answer_is_adopted_by_a_retry_without_a_key(platform: Platf
     assert third.json()["payment_intent_id"] != retry.json()["payment_intent_id"], "answered once, it is done"
 
 
-async def test_a_lost_answer_goes_on_under_its_key(platform: Platform, customer: Customer) -> None:
+async def test_fm06_a_lost_answer_goes_on_under_its_key(platform: Platform, customer: Customer) -> None:
     """§0: "after 5xx the same attempt goes on"."""
     await customer.save_card()
     await platform.sim.webhook_fault("drop")
@@ -237,7 +237,7 @@ async def test_a_running_request_is_in_progress(platform: Platform, customer: Cu
     assert await customer.balance() == 2_000
 
 
-async def test_the_same_top_up_posted_twenty_times_at_once_is_one(platform: Platform, customer: Customer) -> None:
+async def test_fm05_the_same_top_up_posted_twenty_times_at_once_is_one(platform: Platform, customer: Customer) -> None:
     """Failure mode 5, without keys: those who come while it runs get its answer."""
     await customer.save_card()
     await platform.sim.fault("^/v1/payment_intents$", when="before", action="latency", seconds=0.5)

@@ -54,7 +54,7 @@ async def stored(platform: Platform, event_id: str) -> bool:
     return bool(await platform.admin.fetchval(query, event_id))
 
 
-async def test_fifty_deliveries_at_once_are_one_credit(platform: Platform, customer: Customer) -> None:
+async def test_fm02_fifty_deliveries_at_once_are_one_credit(platform: Platform, customer: Customer) -> None:
     """Failure mode 2: "one credit per payment intent, concurrently ×50"."""
     await platform.sim.webhook_fault("drop")
     intent = await waiting_payment(customer)
@@ -69,7 +69,7 @@ async def test_fifty_deliveries_at_once_are_one_credit(platform: Platform, custo
     assert len(await platform.events("charge_succeeded")) == 1
 
 
-async def test_what_stripe_did_not_sign_just_now_is_refused(platform: Platform, customer: Customer) -> None:
+async def test_fm20_what_stripe_did_not_sign_just_now_is_refused(platform: Platform, customer: Customer) -> None:
     """§5: "signature checked on the raw body (tolerance 300 s both ways, …)"; "Bad signature → 400, nothing stored"."""
     await platform.sim.webhook_fault("drop")
     intent = await waiting_payment(customer)
@@ -211,7 +211,7 @@ async def test_both_secrets_count_while_one_is_rolled() -> None:
     ],
     ids=str,
 )
-def test_payments_refuses_to_start_when_anybody_could_sign_or_pay(wrong: dict[str, Any]) -> None:
+def test_fm20_payments_refuses_to_start_when_anybody_could_sign_or_pay(wrong: dict[str, Any]) -> None:
     """Issue: "refuses to start with an empty webhook secret or a live key on the stand-in" (failure mode 20)."""
     right = {
         "STRIPE_API_KEY": "sk_test_1",

@@ -144,14 +144,14 @@ async def test_campaigns_resume_only_when_paid_and_with_minutes(world: World, ag
     ]
 
 
-async def test_included_minutes_pass_at_money_balance_zero(world: World, agency: Agency) -> None:
+async def test_fm24_included_minutes_pass_at_money_balance_zero(world: World, agency: Agency) -> None:
     """Free or included minutes pass at balance 0 (failure-modes 24)."""
     client = await agency.subscribed(minute_rate_usd=None)
     answer = await world.check(client.id, seconds=120)
     assert (answer.status_code, answer.json()["granted_seconds"]) == (200, 120)
 
 
-async def test_the_gate_refuses_from_the_very_commit_on(world: World, agency: Agency) -> None:
+async def test_fm30_the_gate_refuses_from_the_very_commit_on(world: World, agency: Agency) -> None:
     """A blocked client is refused everywhere at once (failure-modes 30)."""
     client = await agency.subscribed()
     assert (await world.check(client.id)).status_code == 200
