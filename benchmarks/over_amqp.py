@@ -10,7 +10,8 @@ from aiormq.channel import Channel
 from pamqp.commands import Basic
 
 from benchmarks import echo
-from benchmarks.figures import Figure, Pair, median_figure
+from benchmarks.cpu import Micros, mean_micros
+from benchmarks.figures import Figure, Pair, Spread, median_figure
 from benchmarks.pace import check_body
 from benchmarks.stage import Stage, child
 from benchmarks.system import System
@@ -27,6 +28,9 @@ Second = TypeVar("Second")
 
 async def measure(stage: Stage, running: System) -> list[Figure]:
     pairs: list[Pair] = []
+    spreads: list[Spread] = []
+    spent: list[Micros] = []
+    asked = stage.many(ASKED)
     async with child(stage, "echo", "benchmarks.echo", [], running.url):
         connection = await aiormq.connect(stage.amqp_url)
         try:
@@ -34,12 +38,15 @@ async def measure(stage: Stage, running: System) -> list[Figure]:
             assert isinstance(channel, Channel)
             asker = _Asker(channel)
             await channel.basic_consume(REPLY_TO, asker.hear, no_ack=True)
-            await asker.ask("", echo.QUEUE.name, ASKED // 4, lambda place: b"{}")
-            await asker.ask(CHECKS, "check.call", ASKED // 4, _checks("warm"))
-            for turn in range(ROUNDS):
-                most = await asker.ask("", echo.QUEUE.name, ASKED, lambda place: check_body(place, "echo").encode())
-                gate = await asker.ask(CHECKS, "check.call", ASKED, _checks(f"amqp-{turn}"))
+            await asker.ask("", echo.QUEUE.name, asked // 4, lambda place: b"{}")
+            await asker.ask(CHECKS, "check.call", asked // 4, _checks("warm"))
+            for turn in range(stage.rounds(ROUNDS)):
+                most = await asker.ask("", echo.QUEUE.name, asked, lambda place: check_body(place, "echo").encode())
+                running.meter.begin()
+                gate = await asker.ask(CHECKS, "check.call", asked, _checks(f"amqp-{turn}"))
+                spent.append(running.meter.micros(asked))
                 pairs.append(Pair(gate, most))
+                spreads.append(Spread.of(asker.latencies_ms))
         finally:
             await connection.close()
     return [
@@ -49,6 +56,8 @@ async def measure(stage: Stage, running: System) -> list[Figure]:
             unit="checks/s",
             limit_is="/s, echo with the same client",
             target=0.3,
+            spread=Spread.middle(spreads),
+            cpu=mean_micros(spent),
         )
     ]
 
@@ -65,19 +74,25 @@ class _Asker:
         self._room = asyncio.Semaphore(IN_FLIGHT)
         self._answered = 0
         self._news = asyncio.Event()
+        self._asked: dict[str, float] = {}
+        self.latencies_ms: list[float] = []
 
-    async def hear(self, _: DeliveredMessage) -> None:
+    async def hear(self, answer: DeliveredMessage) -> None:
+        asked = self._asked.pop(answer.header.properties.correlation_id or "")
+        self.latencies_ms.append((asyncio.get_running_loop().time() - asked) * 1000)
         self._answered += 1
         self._room.release()
         self._news.set()
 
     async def ask(self, exchange: str, routing_key: str, count: int, body: Callable[[int], bytes]) -> float:
-        """Answers per second."""
+        """Answers per second; `latencies_ms` are those of this call."""
         loop = asyncio.get_running_loop()
         self._answered = 0
+        self.latencies_ms.clear()
         began = loop.time()
         for place in range(count):
             await self._room.acquire()
+            self._asked[str(place)] = loop.time()
             properties = Basic.Properties(reply_to=REPLY_TO, correlation_id=str(place), expiration="5000")
             await self._channel.basic_publish(
                 body(place), exchange=exchange, routing_key=routing_key, properties=properties, wait=False

@@ -15,6 +15,10 @@ BEGIN;
 UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid = :aid;
 COMMIT;
 """
+HOT_UPDATE = """BEGIN;
+UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid = 1;
+COMMIT;
+"""
 
 
 class Pgbench:
@@ -28,12 +32,21 @@ class Pgbench:
     @classmethod
     async def prepare(cls, stage: Stage) -> "Pgbench":
         made = cls(await stage.database("bench_pgbench"), stage.servers.folder)
-        await made._run("-i", "-q", "-s", str(SCALE))
+        await made._run("-i", "-q", "-s", str(1 if stage.short else SCALE))
         return made
 
     async def simple_update(self, seconds: int = SECONDS) -> float:
         """Transactions per second of `-n -N -M prepared -c 8 -j 1`."""
         told = await self._run("-n", "-N", "-M", "prepared", "-c", "8", "-j", "1", "-T", str(seconds))
+        return _number(told, r"tps = ([0-9.]+)")
+
+    async def hot_update(self, seconds: int) -> float:
+        """Transactions per second of eight clients that update the same row and commit."""
+        script = self._script.with_name("hot_update.sql")
+        script.write_text(HOT_UPDATE)
+        told = await self._run(
+            *("-n", "-M", "prepared", "-c", "8", "-j", "1", "-T", str(seconds), "-f", str(script)),
+        )
         return _number(told, r"tps = ([0-9.]+)")
 
     async def bare_update_ms(self, seconds: int = 3) -> float:

@@ -1,11 +1,13 @@
 """The whole way: publish, quorum queue, committed books, `balance_changed` received; and the broker alone beside it."""
 
 import asyncio
+from dataclasses import dataclass, field
 from statistics import median
 
-from benchmarks.figures import Figure
+from benchmarks.cpu import Micros, mean_micros
+from benchmarks.figures import Figure, Spread
 from benchmarks.limits import Limits
-from benchmarks.pace import pace, percentile
+from benchmarks.pace import pace
 from benchmarks.stage import Stage
 from benchmarks.system import system
 from benchmarks.traffic import account_ids
@@ -22,53 +24,88 @@ PER_MESSAGE = 100
 HOT_ACCOUNTS = 100
 ACCOUNTS_OF_SINGLES = 1_000
 WRITE_AT_ONCE = 200
-CALM_PER_SECOND = 200
+CALM_PER_SECOND = 300
 CALM_SECONDS = 10
 LIMIT_QUEUE = WorkQueue("bench.limit", ())
 
 
+@dataclass
+class _Runs:
+    """What three rounds gave."""
+
+    broker: list[float] = field(default_factory=list)
+    singles: list[float] = field(default_factory=list)
+    batched: list[float] = field(default_factory=list)
+    calm: list[Spread] = field(default_factory=list)
+    spent_single: list[Micros] = field(default_factory=list)
+    spent_batched: list[Micros] = field(default_factory=list)
+    spent_calm: list[Micros] = field(default_factory=list)
+
+
 async def measure(stage: Stage, limits: Limits) -> list[Figure]:
-    singles: list[float] = []
-    broker: list[float] = []
-    batched: list[float] = []
-    p99s: list[float] = []
+    runs = _Runs()
+    singles, batched = stage.many(SINGLES), stage.many(BATCHED, whole=PER_MESSAGE)
+    seconds = stage.seconds(CALM_SECONDS)
     async with system(stage) as running, Wire.open(stage.amqp_url) as wire:
         await _flood(wire, "warm", 500, 1, ACCOUNTS_OF_SINGLES)
-        for turn in range(ROUNDS):
-            broker.append(await _broker_alone(stage, SINGLES))
-            singles.append(await _flood(wire, f"single-{turn}", SINGLES, 1, ACCOUNTS_OF_SINGLES))
-            batched.append(await _flood(wire, f"batch-{turn}", BATCHED, PER_MESSAGE, HOT_ACCOUNTS))
+        for turn in range(stage.rounds(ROUNDS)):
+            runs.broker.append(await _broker_alone(stage, stage.many(SINGLES, whole=WRITE_AT_ONCE)))
+            running.meter.begin()
+            runs.singles.append(await _flood(wire, f"single-{turn}", singles, 1, ACCOUNTS_OF_SINGLES))
+            runs.spent_single.append(running.meter.micros(singles))
+            running.meter.begin()
+            runs.batched.append(await _flood(wire, f"batch-{turn}", batched, PER_MESSAGE, HOT_ACCOUNTS))
+            runs.spent_batched.append(running.meter.micros(batched))
             wire.latencies_ms.clear()
-            await pace(CALM_PER_SECOND, CALM_SECONDS, wire.publisher_of_singles(f"calm-{turn}"))
+            running.meter.begin()
+            await pace(CALM_PER_SECOND, seconds, wire.publisher_of_singles(f"calm-{turn}"))
             await wire.all_settled()
-            p99s.append(percentile(wire.latencies_ms, 99))
+            runs.calm.append(Spread.of(wire.latencies_ms))
+            runs.spent_calm.append(running.meter.micros(CALM_PER_SECOND * seconds))
         await running.audit()
+    return _figures(runs)
+
+
+def _figures(runs: _Runs) -> list[Figure]:
+    single, broker = median(runs.singles), median(runs.broker)
+    calm = Spread.middle(runs.calm)
     return [
-        Figure("pipeline, one event a message", median(singles), "events/s", 500, "events/s wanted", target=1.0),
+        Figure(
+            "pipeline, one event a message",
+            single,
+            "events/s",
+            1_500,
+            "events/s wanted",
+            target=1.0,
+            cpu=mean_micros(runs.spent_single),
+        ),
         Figure(
             "pipeline beside the broker alone",
-            median(singles),
+            single,
             "events/s",
-            median(broker),
+            broker,
             "/s, published and consumed by the same client",
             target=None,
         ),
         Figure(
             f"pipeline, {PER_MESSAGE} events a message, {HOT_ACCOUNTS} accounts",
-            median(batched),
+            median(runs.batched),
             "events/s",
-            8_000,
+            12_000,
             "events/s wanted",
             target=1.0,
+            cpu=mean_micros(runs.spent_batched),
         ),
         Figure(
             f"pipeline, p99 at {CALM_PER_SECOND}/s",
-            median(p99s),
+            calm.p99,
             "ms",
-            150,
+            50,
             "ms, the most allowed",
             target=1.0,
             bound="most",
+            spread=calm,
+            cpu=mean_micros(runs.spent_calm),
         ),
     ]
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import httpx
 
+from benchmarks.cpu import Meter
 from deploy.local.processes import ServerProcess, free_port, tail
 from deploy.local.servers import CHECKOUT, Servers, private_servers
 from shared.clock import SystemClock
@@ -22,15 +23,34 @@ FOLDER = CHECKOUT / ".ringfence" / "bench"
 PLATFORM_KEY = "rf_platform_for_the_benchmarks"
 START_SECONDS_MAX = 30.0
 STOP_SECONDS_MAX = 15.0
+SHORT = 20
 
 
 @dataclass
 class Stage:
-    """The servers, and the database the services use. `url` is the owner's, as the services get it."""
+    """The servers, and the database the services use. `url` is the owner's, as the services get it.
+
+    `short`: everything runs, a twentieth of it, and no figure means anything.
+    """
 
     servers: Servers
     url: str
+    short: bool = False
     _databases: int = field(default=0)
+
+    def many(self, count: int, *, whole: int = 1) -> int:
+        """So many, or far fewer in a short run; a multiple of `whole`."""
+        return count if not self.short else max(1, count // SHORT // whole) * whole
+
+    def seconds(self, seconds: int) -> int:
+        return 1 if self.short else seconds
+
+    def rounds(self, rounds: int) -> int:
+        return 1 if self.short else rounds
+
+    def meter(self, **ours: int) -> Meter:
+        """CPU time of both servers, of processes of ours by name, and of this one."""
+        return Meter.of(self.servers.folder, us=os.getpid(), **ours)
 
     @property
     def amqp_url(self) -> str:
@@ -61,10 +81,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
+async def stage(*, short: bool = False) -> AsyncIterator[Stage]:
     """Both servers, empty; gone when the block ends."""
     async with private_servers(FOLDER, keep_data=False, report=_to_stderr, if_busy="next") as servers:
-        yield Stage(servers, servers.postgres_url)
+        yield Stage(servers, servers.postgres_url, short)
 
 
 async def _fresh_database(server_url: str, name: str) -> str:
@@ -90,13 +110,16 @@ class Child:
 
 
 @asynccontextmanager
-async def child(stage: Stage, name: str, module: str, arguments: list[str], url: str) -> AsyncIterator[Child]:
+async def child(
+    stage: Stage, name: str, module: str, arguments: list[str], url: str, more: Mapping[str, str] | None = None
+) -> AsyncIterator[Child]:
     """`python -m module` with the address in RINGFENCE_HTTP_PORT, until it answers; stopped on the way out."""
     port = free_port()
     folder = stage.servers.folder
     process = ServerProcess.start(
         [sys.executable, "-m", module, *arguments],
-        environment=stage.environment(url) | {"RINGFENCE_HTTP_PORT": str(port), "RINGFENCE_HOME": str(folder / name)},
+        environment=stage.environment(url)
+        | {"RINGFENCE_HTTP_PORT": str(port), "RINGFENCE_HOME": str(folder / name), **(more or {})},
         log=folder / f"{name}.log",
         pid_file=folder / f"{name}.pid",
         stop_signal=signal.SIGTERM,
@@ -110,9 +133,11 @@ async def child(stage: Stage, name: str, module: str, arguments: list[str], url:
 
 
 @asynccontextmanager
-async def services(stage: Stage, name: str, url: str, names: str) -> AsyncIterator[Child]:
-    """`ringfence run --services …` as each container runs it."""
-    async with child(stage, name, "services", ["run", "--services", names], url) as started:
+async def services(
+    stage: Stage, name: str, url: str, names: str, more: Mapping[str, str] | None = None
+) -> AsyncIterator[Child]:
+    """`ringfence run --services …` as each container runs it; `more` goes into its environment."""
+    async with child(stage, name, "services", ["run", "--services", names], url, more) as started:
         yield started
 
 

@@ -58,13 +58,15 @@ class Wire:
         if not self._due:
             self._all_settled.set()
 
-    async def publish(self, calls: Sequence[tuple[str, str]], per_message: int, due: float) -> None:
+    async def publish(
+        self, calls: Sequence[tuple[str, str]], per_message: int, due: float, *, talk_seconds: int | None = None
+    ) -> None:
         """Tell these (account_id, call_id), so many in a message; returns when the broker has them safe."""
         now = SystemClock().now()
         self._all_settled.clear()
         for _, call_id in calls:
             self._due[call_id] = due
-        events = [call_ended(account_id, call_id, now) for account_id, call_id in calls]
+        events = [call_ended(account_id, call_id, now, talk_seconds) for account_id, call_id in calls]
         bodies = (
             [orjson.dumps(event) for event in events]
             if per_message == 1
@@ -73,14 +75,16 @@ class Wire:
         problems = await self._broker.publish_many([Message(USAGE, "call.ended", body) for body in bodies])
         assert not any(problems), problems
 
-    def publisher_of_singles(self, label: str) -> Callable[[int, float], Awaitable[None]]:
-        """For `pace`: one event a message, over all accounts in turn."""
-        everyone = account_ids(ACCOUNTS)
+    def publisher_of_singles(
+        self, label: str, of: Sequence[str] | None = None
+    ) -> Callable[[int, float], Awaitable[None]]:
+        """For `pace`: one event a message, over these accounts in turn, or over all."""
+        everyone = of or account_ids(ACCOUNTS)
         told = 0
 
         async def publish(count: int, due: float) -> None:
             nonlocal told
-            calls = [(everyone[place % ACCOUNTS], f"{label}-{place}") for place in range(told, told + count)]
+            calls = [(everyone[place % len(everyone)], f"{label}-{place}") for place in range(told, told + count)]
             told += count
             await self.publish(calls, 1, due)
 

@@ -7,22 +7,23 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.figures import Spread
 from benchmarks.stage import FOLDER, PLATFORM_KEY
+from benchmarks.system import ACCOUNTS
 from deploy.local.debian import unpacked_packages
 from deploy.local.processes import Report, SetUpError
 
 PACKAGES = ("wrk", "libluajit-5.1-2", "libssl3")
 SCRIPT = Path(__file__).with_name("check.lua")
-UNITS_MS = {"us": 0.001, "ms": 1.0, "s": 1_000.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What wrk saw: requests per second, median and 99th percentile in ms; `refused` counts answers that are no 2xx."""
+    """What wrk saw: requests, and how many a second; `refused` counts answers that are no 2xx."""
 
     per_second: float
-    p50_ms: float
-    p99_ms: float
+    requests: int
+    spread: Spread
     refused: int
 
 
@@ -44,11 +45,11 @@ class Wrk:
         libraries = ":".join(str(path) for path in sorted((root / "usr" / "lib").iterdir()) if path.is_dir())
         return cls(str(root / "usr" / "bin" / "wrk"), libraries)
 
-    async def check_calls(self, url: str, *, connections: int, seconds: int) -> Answered:
-        """POST /v1/checks/call, a new call each, over so many kept connections."""
+    async def check_calls(self, url: str, *, connections: int, seconds: int, accounts: int = ACCOUNTS) -> Answered:
+        """POST /v1/checks/call, a new call each of one of so many accounts, over so many kept connections."""
         process = await asyncio.create_subprocess_exec(
-            *(self._program, "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT), url),
-            env=self._environment,
+            *(self._program, "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT), url),
+            env=self._environment | {"RINGFENCE_BENCH_ACCOUNTS": str(accounts)},
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
@@ -56,10 +57,11 @@ class Wrk:
         if process.returncode != 0:
             raise SetUpError(f"wrk failed:\n{output[-2000:]}")
         refused = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+        took = _found(r"microseconds (\d+) (\d+) (\d+)", output)
         return Answered(
             per_second=float(_found(r"Requests/sec:\s+([0-9.]+)", output)[1]),
-            p50_ms=_ms(_found(r"50%\s+([0-9.]+)(us|ms|s)", output)),
-            p99_ms=_ms(_found(r"99%\s+([0-9.]+)(us|ms|s)", output)),
+            requests=int(_found(r"(\d+) requests in", output)[1]),
+            spread=Spread(*(int(micros) / 1000 for micros in took.groups())),
             refused=0 if refused is None else int(refused[1]),
         )
 
@@ -69,7 +71,3 @@ def _found(pattern: str, text: str) -> re.Match[str]:
     if found is None:
         raise SetUpError(f"wrk said something unexpected:\n{text[-2000:]}")
     return found
-
-
-def _ms(found: re.Match[str]) -> float:
-    return float(found[1]) * UNITS_MS[found[2]]
