@@ -38,7 +38,8 @@ class Message:
 class Incoming:
     """One message the broker gave us; it stays unacknowledged until its consumer settles it.
 
-    `sent_at` is the publisher's timestamp in epoch seconds, if it set one. `arrived` is our monotonic clock.
+    `sent_at` is the publisher's timestamp in epoch seconds, if it set one. `arrived` is when it came at the latest, on
+    our monotonic clock; for what came while this process stood still, when it may have come at the earliest.
     `delivery` belongs to the client that delivered it.
     """
 

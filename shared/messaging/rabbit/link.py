@@ -11,6 +11,7 @@ from yarl import URL
 
 from shared.messaging.errors import BrokerUnreachable
 from shared.messaging.rabbit.lenient import read_leniently
+from shared.messaging.rabbit.stalls import StallWatch
 
 HEARTBEAT_S = 5
 """The broker drops us after two missed ones, we drop it after three: a silent network is noticed in 18 s."""
@@ -39,12 +40,15 @@ class Link:
         self._connection: Connection | None = None
         self._up = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
+        self._pulse: asyncio.Task[None] | None = None
+        self.stalls = StallWatch()
         self._last_error: BaseException | None = None
 
     async def open(self, timeout_s: float) -> None:
         """Connect; raises `BrokerUnreachable` when that fails within the timeout."""
         if self._keeper is None:
             self._keeper = asyncio.create_task(self._keep(), name=f"amqp link {self._name}")
+            self._pulse = asyncio.create_task(self.stalls.run(), name=f"amqp pulse {self._name}")
         await self.connection(timeout_s)
 
     async def connection(self, timeout_s: float) -> Connection:
@@ -59,10 +63,11 @@ class Link:
 
     async def close(self) -> None:
         """Disconnect for good."""
-        if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.gather(self._keeper, return_exceptions=True)
-            self._keeper = None
+        for task in (self._pulse, self._keeper):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self._pulse = self._keeper = None
 
     async def _keep(self) -> None:
         attempt = 0

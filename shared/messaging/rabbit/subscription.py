@@ -145,7 +145,9 @@ class RabbitSubscription:
 
     async def _arrive(self, delivered: DeliveredMessage) -> None:
         if delivered.channel is self._channel and not self._stopped:
-            self._buffer.append(incoming(delivered))
+            message = incoming(delivered)
+            message.arrived = self._link.stalls.arrival()
+            self._buffer.append(message)
             self._news.set()
 
 
