@@ -74,7 +74,10 @@ def _add_client_routes(
         now = context.now()
         account_id = body.id or new_id("acct", now)
         secret = "rf_" + base64.urlsafe_b64encode(os.urandom(24)).decode()
+        has_integer_id = isinstance((await request.json()).get("id"), int)
         async with transaction(pool) as connection:
+            if has_integer_id:
+                await connection.execute(QUERIES.note_integer_id, account_id)
             is_new = await connection.fetchval(
                 QUERIES.open_client,
                 agency_id,
@@ -92,9 +95,7 @@ def _add_client_routes(
                 raise ApiError(409, "account_exists", "There is already an account with this id.")
             client = await _client(connection, agency_id, account_id)
         context.host.announcer.tell([account_id])
-        sent = (await request.json()).get("id")
-        shown = {"id": sent} if isinstance(sent, int) else {}
-        return OrjsonResponse({**client, **shown, "api_key": secret}, status_code=201)
+        return OrjsonResponse({**client, "api_key": secret}, status_code=201)
 
     @router.get("", summary="List clients")
     async def list_all(limit: Limit = 50, offset: Offset = 0, agency_id: str = agency) -> Response:

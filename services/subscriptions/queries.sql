@@ -185,6 +185,9 @@ SELECT count(*) FROM subscriptions.packs WHERE agency_id = $1
 -- name: open_client
 SELECT ledger.open_client_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 
+-- name: note_integer_id
+SELECT ledger.note_integer_ids_v1(ARRAY[$1::text], ARRAY[$1::text])
+
 -- name: know_client
 INSERT INTO subscriptions.clients (account_id, agency_id) VALUES ($1, $2) ON CONFLICT (account_id) DO NOTHING
 
@@ -219,7 +222,9 @@ SELECT * FROM subscriptions.subscriptions WHERE account_id = $1
 ORDER BY (status <> 'canceled') DESC, started_at DESC, subscription_id DESC LIMIT 1
 
 -- name: clients
-SELECT known.*, clients.plan_id, plans.name AS plan_name, latest.subscription_id, latest.status AS subscription_status,
+SELECT known.*, ledger.shown_id(known.account_id, known.account_id) AS shown_id,
+       ledger.shown_id(known.agency_id, known.agency_id) AS shown_agency_id,
+       clients.plan_id, plans.name AS plan_name, latest.subscription_id, latest.status AS subscription_status,
        ARRAY(SELECT pack_id FROM subscriptions.client_packs
              WHERE client_packs.account_id = known.account_id ORDER BY place) AS pack_ids
 FROM ledger.clients_v1 AS known

@@ -112,9 +112,9 @@ def access_json(account: Row) -> dict[str, Any]:
 
 def client_json(client: Row) -> dict[str, Any]:
     return {
-        "id": client["account_id"],
-        "account_id": client["account_id"],
-        "agency_id": client["agency_id"],
+        "id": client["shown_id"],
+        "account_id": client["shown_id"],
+        "agency_id": client["shown_agency_id"],
         "name": client["name"],
         "email": client["email"],
         "disabled": client["disabled"],

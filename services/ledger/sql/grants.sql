@@ -39,7 +39,8 @@ TO :"payments";
 -- The doors of subscriptions.
 GRANT EXECUTE ON FUNCTION
 ledger.lock_plans_v1, ledger.open_periods_v1, ledger.stop_plans_v1, ledger.hold_periods_open_v1,
-ledger.invoice_late_usage_v1, ledger.grant_minutes_v1, ledger.set_access_v1, ledger.set_disabled_v1, ledger.open_client_v1
+ledger.invoice_late_usage_v1, ledger.grant_minutes_v1, ledger.set_access_v1, ledger.set_disabled_v1, ledger.open_client_v1,
+ledger.note_integer_ids_v1
 TO :"subscriptions";
 GRANT SELECT ON ledger.clients_v1, ledger.agencies_v1, ledger.plan_usage_v1 TO :"subscriptions", :"portal";
 GRANT SELECT ON ledger.late_usage_v1 TO :"subscriptions";

@@ -156,10 +156,10 @@ async def test_a_new_client_is_an_account_of_its_agency_with_a_key(world: World,
     again = await agency.http.post("/v1/clients", json={"id": "4711", "name": "Other"})
     assert refusal(again) == (409, "account_exists")
     (opened,) = await world.events("4711", "account_opened")
-    assert opened["parent_id"] == agency.id
+    assert (opened["account_id"], opened["parent_id"]) == (4711, agency.id)
     assert (await agency.http.post("/v1/clients", json={"name": "Nameless"})).json()["id"].startswith("acct_")
     listed = (await agency.http.get("/v1/clients")).json()
-    assert (listed["total"], listed["data"][1]["id"]) == (2, "4711")
+    assert (listed["total"], listed["data"][1]["id"]) == (2, 4711)
 
 
 @pytest.mark.parametrize("body", [{}, {"name": ""}, {"name": "x", "id": "a b"}, {"name": "x", "email": "nonsense"}, []])
