@@ -146,6 +146,7 @@ async def test_no_cdr_is_lost_in_an_outage_nor_when_the_switch_is_killed(
         debits = await until(lambda: system.debits("outage"), lambda seen: len(seen) == 3)
         await until(lambda: asyncio.to_thread(switch.spooled), lambda left: left == [])
     finally:
+        await servers.start_broker()
         await switch.stop()
     data = [body["data"] for _, body in waiting]
     assert sorted(d["call_id"] for d in debits) == sorted(d["call_id"] for d in data if isinstance(d, dict))
