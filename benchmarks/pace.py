@@ -78,15 +78,22 @@ def _request(path: str, body: str) -> bytes:
     ).encode()
 
 
-def check_body(place: int, label: str) -> str:
+def moneyed(place: int) -> str:
+    """One account after the other, of those with money."""
+    return f"acct-{place * 7 % ACCOUNTS:06d}"
+
+
+def check_body(place: int, label: str, account_of: Callable[[int], str] = moneyed) -> str:
     """A check of a new call."""
     return (
-        f'{{"account_id":"acct-{place * 7 % ACCOUNTS:06d}","call_id":"{label}-{place}","direction":"outbound",'
+        f'{{"account_id":"{account_of(place)}","call_id":"{label}-{place}","direction":"outbound",'
         '"from":"+15550100","to":"+4930123456","seconds":600}'
     )
 
 
-async def check_at_a_pace(url: str, per_second: float, seconds: float, label: str) -> list[float]:
+async def check_at_a_pace(
+    url: str, per_second: float, seconds: float, label: str, *, account_of: Callable[[int], str] = moneyed
+) -> list[float]:
     """Latencies of checks of new calls, in ms, each from when it was due. Every answer must be 200."""
     loop = asyncio.get_running_loop()
     place = urlsplit(url)
@@ -104,7 +111,7 @@ async def check_at_a_pace(url: str, per_second: float, seconds: float, label: st
         else:
             connection = await _connect(place.hostname or "", place.port or 80)
             every.append(connection)
-        status = await connection.ask(_request("/v1/checks/call", check_body(number, label)))
+        status = await connection.ask(_request("/v1/checks/call", check_body(number, label, account_of)))
         latencies_ms.append((loop.time() - due) * 1000)
         idle.append(connection)
         assert status == 200, status

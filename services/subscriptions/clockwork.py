@@ -25,8 +25,13 @@ async def advance_due_subscriptions(context: SubscriptionsContext) -> int:
         played += batch
         if batch == 0:
             return played
-        # The gate shares this process, the processors and these accounts; let it in between two commits.
-        await asyncio.sleep(context.settings.renewal_pause_ratio * (perf_counter() - began))
+        await asyncio.sleep(_pause_seconds(context, batch, perf_counter() - began))
+
+
+def _pause_seconds(context: SubscriptionsContext, batch: int, took_seconds: float) -> float:
+    """The gate shares the processors and these accounts: let it in between two commits, and keep the pace."""
+    share_seconds = batch / context.settings.renewals_per_second
+    return max(share_seconds - took_seconds, context.settings.renewal_pause_ratio * took_seconds)
 
 
 async def _advance_batch(context: SubscriptionsContext) -> int:

@@ -121,7 +121,9 @@ async def renewed(database_url: str) -> int:
 async def findings(database_url: str) -> dict[str, Any]:
     """What must be empty or equal after one renewal of each, whatever happened meanwhile."""
     async with administrator(database_url) as admin:
-        return dict(await admin.fetchrow(FINDINGS))
+        row = await admin.fetchrow(FINDINGS)
+        assert row is not None
+        return dict(row)
 
 
 FINDINGS = """

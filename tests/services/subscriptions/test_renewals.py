@@ -55,6 +55,7 @@ async def start_process(settings: Settings) -> asyncio.subprocess.Process:
             "RINGFENCE_TEST_CLOCK": "1",
             "RINGFENCE_RENEWAL_BATCH_SIZE": "50",
             "RINGFENCE_RENEWAL_PAUSE_RATIO": "0",
+            "RINGFENCE_RENEWALS_PER_SECOND": "1000000",
         },
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
@@ -124,6 +125,7 @@ async def test_ten_thousand_renewals_in_the_same_minute_are_done_in_one_pass(
     count = 10_000
     monkeypatch.setenv("RINGFENCE_RENEWAL_PAUSE_RATIO", "0")
     monkeypatch.setenv("RINGFENCE_RENEWAL_BATCH_SIZE", "100")
+    monkeypatch.setenv("RINGFENCE_RENEWALS_PER_SECOND", "1000000")
     await make_subscriptions(settings.postgres_url, count, started_at=SystemClock().now())
     await move_clock(settings.postgres_url, A_MONTH_LATER)
     hosted = await host_services()
