@@ -301,7 +301,9 @@ def _release(ask: Ask, seen: Seen, around: Circumstances) -> Outcome:
 
 
 def may_be_for_want_of_room(outcome: Outcome) -> bool:
-    """Whether holds past their time, not swept yet, may be all that stands in the way."""
+    """Whether holds past their time, not swept yet, may be all that stands in the way of a call, or of a longer one."""
+    if isinstance(outcome, Allowed):
+        return outcome.is_new and outcome.hold.is_final
     return isinstance(outcome, Refused) and outcome.refusal in (
         Refusal.INSUFFICIENT_BALANCE,
         Refusal.SPEND_LIMIT_REACHED,
