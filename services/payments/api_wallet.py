@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from services.payments import account_object, topups
 from services.payments.api_edge import (
@@ -24,12 +24,13 @@ from shared.http_app import OrjsonResponse
 from shared.openapi import TAKES_IDEMPOTENCY_KEY
 
 ROUTE_TOPUP = "POST /v1/wallet/topup"
+DIGITS_MAX = 100
 _DOLLARS = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,6})?", re.ASCII)
 
 
 def _cents(value: Any) -> int:
     """Whole cents of dollars, a JSON number or a decimal string: 10.25 → 1025. Exact; raises ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > 20:
+    if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > DIGITS_MAX:
         raise ValueError("expected dollars, such as 10.25")
     # Decimal would also read " 12 ", "1_000" and digits of other scripts.
     if isinstance(value, str) and not _DOLLARS.fullmatch(value):
@@ -39,8 +40,8 @@ def _cents(value: Any) -> int:
         cents = Decimal(str(value)) * 100
     except InvalidOperation:
         raise ValueError("expected dollars, such as 10.25") from None
-    if not cents.is_finite() or abs(cents) > CENTS_MAX:
-        raise ValueError("the amount is out of range")
+    if not cents.is_finite():
+        raise ValueError("expected dollars, such as 10.25")
     if cents != cents.to_integral_value():
         raise ValueError("dollars have at most two decimals")
     return int(cents)
@@ -52,13 +53,21 @@ Dollars = Annotated[
 ]
 
 
+def _within_range(cents: int) -> int:
+    if cents > CENTS_MAX:
+        raise ValueError("the amount is out of range")
+    return cents
+
+
 class AutoRecharge(Strict):
     enabled: bool | None = None
-    threshold_usd: Annotated[Dollars, Field(ge=0)] | None = None
-    topup_usd: Annotated[Dollars, Field(gt=0)] | None = None
+    threshold_usd: Annotated[Dollars, Field(ge=0), AfterValidator(_within_range)] | None = None
+    topup_usd: Annotated[Dollars, Field(gt=0), AfterValidator(_within_range)] | None = None
 
 
 class WalletTopUp(Strict):
+    """Of whatever size: what is too much is 400 `invalid_amount`, as in §5."""
+
     amount_usd: Dollars
     payment_method_id: CardId | None = None
     idempotency_key: str | None = None

@@ -60,7 +60,7 @@ class TopUp:
 
     @property
     def request_hash(self) -> bytes:
-        asked = orjson.dumps([self.amount_cents, self.asked_card])
+        asked = orjson.dumps([str(self.amount_cents), self.asked_card])  # an amount may be of any length
         return hashlib.blake2b(asked, digest_size=16).digest()
 
 

@@ -34,7 +34,7 @@ async def test_a_top_up_is_credited_before_it_is_answered(platform: Platform, cu
     assert account["last_manual_topup_intent_id"] == body["payment_intent_id"]
 
 
-@pytest.mark.parametrize("amount", [499, 0, -2_000, 1_000_001, 2**53 + 1, 2**63])
+@pytest.mark.parametrize("amount", [499, 0, -2_000, 1_000_001, 2**53 + 1, 10**30])
 async def test_an_amount_outside_the_limits_is_refused(platform: Platform, customer: Customer, amount: int) -> None:
     """§5: "400 `invalid_amount` (below $5.00 or above $10,000.00; settings)"."""
     answer = await customer.top_up(amount)
