@@ -11,5 +11,6 @@ RETURNS TABLE (day date, reason text, micros bigint)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
     SELECT (created_at AT TIME ZONE 'UTC')::date, transfers.reason, sum(amount_micros)::bigint
     FROM transfers WHERE account_id = p_account_id AND created_at >= p_since
+      AND seq >= first_entry_since(p_account_id, p_since - interval '5 minutes')
     GROUP BY 1, 2 ORDER BY 1, 2;
 $$;
