@@ -8,7 +8,7 @@ from pydantic_settings import NoDecode
 from shared.settings import ServiceSettings
 
 STRIPE_JS = "https://js.stripe.com"
-STRIPE_OTHERS = ("https://api.stripe.com", "https://hooks.stripe.com")
+STRIPE_OTHERS = ("https://*.js.stripe.com", "https://api.stripe.com", "https://hooks.stripe.com")
 
 
 class PortalSettings(ServiceSettings):

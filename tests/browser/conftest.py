@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from deploy.local.servers import Servers
 from services.commands.payment_provider import hold_of_clock, payment_provider
@@ -39,6 +39,8 @@ FLAGS = (
     "--disable-sync",
 )
 WIDE, PHONE = {"width": 1200, "height": 900}, {"width": 390, "height": 844}
+
+expect.set_options(timeout=20_000)  # how long to wait for a fact, on a machine that is busy
 
 _numbers = count(1)
 
@@ -188,7 +190,7 @@ async def sign_in(system: System, chromium: Browser) -> AsyncIterator[SignIn]:
             context = await chromium.new_context(**{"viewport": WIDE, **options})
             stack.push_async_callback(context.close)
             page = await context.new_page()
-            page.set_default_timeout(10_000)
+            page.set_default_timeout(20_000)
             page.on("pageerror", lambda error: broken.append(str(error)))
             page.on(
                 "console",

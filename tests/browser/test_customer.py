@@ -1,9 +1,10 @@
 """A customer's page, driven as a person would."""
 
+import asyncio
 import re
 from pathlib import Path
 
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.conftest import SignIn, System
 
@@ -23,7 +24,7 @@ async def test_the_balance_changes_while_a_call_is_billed(system: System, sign_i
     await expect(page.locator("#spend")).to_contain_text("Calls $0.54")
     await page.get_by_text("Call billing: 3 minutes × $0.18").click()
     parts = page.locator(".inner tr", has_text="Telephony")
-    await expect(parts).to_contain_text("3 minutes × $0.08 per minute")
+    await expect(parts).to_contain_text("3 minutes × $0.08")
     await expect(parts).to_contain_text("$0.24")
     await expect(page.locator(".brand")).to_contain_text(HOSTILE)
     assert await page.locator("main img, .brand img").count() == 0
@@ -197,3 +198,32 @@ async def test_everything_is_done_by_keyboard_alone(system: System, sign_in: Sig
     await tab_to(page, ".what summary")
     await page.keyboard.press("Enter")
     await expect(page.locator(".inner").first).to_be_visible()
+
+
+async def test_news_that_comes_while_a_section_is_fetched_is_shown(system: System, sign_in: SignIn) -> None:
+    """A section is asked for again when something happened after it was asked for, and when it is let go of."""
+    account = await system.account()
+    page = await sign_in(account["id"])
+    released = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        answer = await route.fetch()
+        await released.wait()
+        await route.fulfill(response=answer)
+
+    await page.route("**/billing/parts/wallet", late, times=1)
+    async with page.expect_request("**/billing/parts/wallet"):
+        await system.call(account["id"], 60)
+    await system.call(account["id"], 60)
+    await expect(page.locator(".wallet [data-balance]")).to_have_text("$9.64")  # told, while the section is on its way
+    released.set()
+    await expect(page.locator("#wallet .facts")).to_contain_text("$0.36")
+    first = page.locator("#transactions .what summary").first
+    await expect(page.locator(".ledger > tbody > tr")).to_have_count(3)
+    await first.click()  # somebody reads
+    await system.call(account["id"], 60)
+    await expect(page.locator("#wallet .facts")).to_contain_text("$0.54")
+    await expect(page.locator(".ledger > tbody > tr")).to_have_count(3)
+    await first.click()
+    await page.locator("#main").focus()  # and is done
+    await expect(page.locator(".ledger > tbody > tr")).to_have_count(4)

@@ -198,11 +198,35 @@
   body.addEventListener("htmx:responseError", (event) => {
     one("#said").textContent = event.detail.xhr.status === 401 ? "Please sign in again." : "That did not work. Please try again.";
   });
-  // Live sections must not be swapped away under somebody's hands.
+  // Live sections are not swapped away under somebody's hands, nor before what somebody asked of them has come. What
+  // was put off is caught up with when they are let go of.
+  const putOff = new Set();
+  const sectionOf = (asking) => document.getElementById(asking.dataset.refreshes);
+  const isInUse = (section) =>
+    "still" in section.dataset ||
+    section.contains(document.activeElement) ||
+    one("details[open], dialog[open], .htmx-request", section);
+  const waits = (asking) => {
+    if (!asking.dataset.refreshes || !isInUse(sectionOf(asking))) return false;
+    putOff.add(asking);
+    return true;
+  };
   body.addEventListener("htmx:beforeRequest", (event) => {
-    const section = event.detail.elt;
-    if (!section.matches('[hx-trigger*="sse:"]')) return;
-    if (section.contains(document.activeElement) || one("details[open], dialog[open]", section)) event.preventDefault();
+    if (waits(event.detail.elt)) event.preventDefault();
   });
+  body.addEventListener("htmx:beforeSwap", (event) => {
+    if (waits(event.detail.requestConfig.elt)) event.detail.shouldSwap = false;
+  });
+  const catchUp = () =>
+    setTimeout(() => {
+      for (const asking of putOff) {
+        if (isInUse(sectionOf(asking))) continue;
+        putOff.delete(asking);
+        window.htmx.trigger(asking, "refresh");
+      }
+    }, 150);
+  document.addEventListener("focusout", catchUp);
+  document.addEventListener("toggle", catchUp, true);
+  document.addEventListener("close", catchUp, true);
   showNotice();
 })();

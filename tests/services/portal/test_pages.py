@@ -9,6 +9,7 @@ from services.everything import QUEUES, SERVICES
 from services.portal.chart import spend_chart
 from services.portal.customer import minute_cents, suggested_cents
 from services.portal.service import PORTAL
+from services.portal.settings import PortalSettings
 from services.portal.words import cents_of, money
 from shared.contracts.queues_v1 import WORK_QUEUES
 from tests.conftest import PLATFORM_KEY, HostServices
@@ -29,6 +30,15 @@ async def test_pages_let_nothing_in_that_is_not_ours(world: World) -> None:
     assert "<script>" not in page.text
     assert " style=" not in page.text
     assert "//unpkg" not in page.text
+
+
+def test_the_real_provider_s_script_is_let_in_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the stand-in's address it is Stripe's own script, on `/billing` alone."""
+    for name in ("RINGFENCE_STRIPE_API_URL", "RINGFENCE_STRIPE_PUBLISHABLE_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    settings = PortalSettings()
+    assert settings.card_script == "https://js.stripe.com/v3/"
+    assert all(origin.startswith("https://") and origin.endswith(".stripe.com") for origin in settings.card_origins)
 
 
 async def test_each_page_is_for_its_kind_of_session(world: World) -> None:
