@@ -11,7 +11,7 @@ help:
 	@echo 'make run     the system, up until Ctrl-C, its data kept'
 	@echo 'make test    lint and every test, against real PostgreSQL and RabbitMQ'
 	@echo 'make bench   the benchmarks, as ratios; also .ringfence/bench.json'
-	@echo 'make faults  the long tests of crashes and cut connections'
+	@echo 'make faults  every fault we can make (SEED=1 N=25 ONLY=kill): a table, and .ringfence/faults.json'
 	@echo 'make lint    ruff, mypy, import rules'
 	@echo 'make specs   docs/specs written anew: AsyncAPI, OpenAPI, messages.md'
 
@@ -34,7 +34,7 @@ bench: .venv/ready
 	@$(BIN)/python -m benchmarks
 
 faults: .venv/ready
-	@$(BIN)/python -m pytest tests/faults
+	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(N),--n $(N)) $(foreach case,$(ONLY),--only $(case))
 
 lint: .venv/ready
 	@$(BIN)/ruff check .

@@ -22,3 +22,21 @@ FROM (
 ) AS given_back
 JOIN payments.attempts USING (payment_id)
 WHERE refunded > amount_cents;
+
+-- name: a_refund_has_its_debit
+SELECT refund_id AS subject, format('%s cents, transfer %s of %s micros', amount_cents, refund_transfer_id, amount_micros)
+       AS detail
+FROM payments.refunds LEFT JOIN ledger.transfers ON transfers.id = refund_transfer_id
+WHERE state = 'refunded'
+  AND (transfers.id IS NULL OR transfers.account_id <> refunds.account_id
+       OR amount_micros <> -amount_cents * 10000 OR transfers.reason <> 'refund');
+
+-- name: a_dispute_has_taken_its_amount
+SELECT dispute_id AS subject, format('%s cents, the books moved %s micros', disputes.amount_cents, moved.micros) AS detail
+FROM payments.disputes
+JOIN payments.attempts USING (payment_id)
+JOIN LATERAL (
+    SELECT coalesce(sum(amount_micros), 0) AS micros FROM ledger.transfers
+    WHERE transfers.origin IN (provider || ':' || dispute_id, provider || ':' || dispute_id || ':won')
+) AS moved ON true
+WHERE moved.micros <> CASE WHEN is_taken AND NOT is_returned THEN -disputes.amount_cents * 10000 ELSE 0 END;

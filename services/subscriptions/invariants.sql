@@ -101,3 +101,11 @@ SELECT r.subscription_id AS subject, format('%s supplements period %s, the last 
        s.period_number) AS detail
 FROM subscriptions.payment_requests AS r JOIN subscriptions.subscriptions AS s USING (subscription_id)
 WHERE supplement > 0 AND (s.status <> 'canceled' OR r.period_number <> s.period_number);
+
+-- name: a_request_is_the_sum_of_its_lines
+SELECT request_id AS subject, format('%s cents, its lines come to %s', amount_cents, lines.cents) AS detail
+FROM subscriptions.payment_requests
+JOIN LATERAL (
+    SELECT coalesce(sum((line ->> 'amount_cents')::bigint), 0) AS cents FROM jsonb_array_elements(line_items) AS line
+) AS lines ON true
+WHERE amount_cents <> lines.cents;

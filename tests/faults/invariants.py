@@ -89,6 +89,8 @@ async def _balances(stage: Stage, load: Load) -> Any:
             expected[payment["metadata"]["org"]] += payment["amount_received"] * 10_000
     for (account, _, _), micros in load.model.usage.items():
         expected[account] -= micros
+    for account, micros in load.model.fees.items():
+        expected[account] -= micros
     rows = await stage.fetch("SELECT account_id, balance_micros FROM ledger.accounts")
     for row in rows:
         if row["balance_micros"] != expected[row["account_id"]]:

@@ -29,6 +29,7 @@ TWICE = 0.03
 OVER_HTTP = 0.1
 BATCH_MAX = 200
 GATE_PATIENCE_S = 5.0
+RELEASE_PAUSE_S_MAX = 8.0
 
 Event = dict[str, Any]
 Now = Callable[[], Any]
@@ -253,6 +254,7 @@ class Load:
     async def _give_back(self, place: tuple[str, str, str]) -> None:
         """Until it is acknowledged, also where we don't know whether there is a hold."""
         account, kind, ref = place
+        pause_s = 0.5
         while True:
             status, _, answer = await self._gate(f"/v1/checks/{kind}/{ref}/release", {"account_id": account})
             if status == 200 and answer["status"] == "released":
@@ -260,7 +262,8 @@ class Load:
                 return
             if status not in (None, 503):
                 raise AssertionError(f"release: {status} {answer}")
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, RELEASE_PAUSE_S_MAX)
 
     async def _gate(self, path: str, body: dict[str, Any]) -> tuple[int | None, float, Any]:
         """One question. A replica that can't be reached or hangs up is passed over, as a load balancer would."""

@@ -13,6 +13,8 @@ UNIT_MICROS = 10_000
 def cost_micros(event: dict[str, Any]) -> int:
     """What the first price book takes for it."""
     match event["type"]:
+        case "number.rented":
+            return 0
         case "call.ended":
             return -(-event["data"]["duration_seconds"] // 60) * CALL_MICROS_PER_MINUTE
         case "sms.sent":
@@ -58,4 +60,6 @@ class Model:
     """Idempotency key → account, cents; answered with 201."""
     packs: Counter[str] = field(default_factory=Counter)
     """Client → packs applied, each under a key of its own."""
+    fees: Counter[str] = field(default_factory=Counter)
+    """Account → micros of number fees that have fallen due."""
     answers: Answers = field(default_factory=Answers)

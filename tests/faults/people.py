@@ -49,25 +49,25 @@ class People:
         await self._open(AGENCY, agency=True, signup_credit_cents=0)
         agency = self._keys[AGENCY]
         for client in CLIENTS:
-            await self._must("subscriptions", "/v1/clients", {"id": client, "name": client}, agency)
+            await self.must("subscriptions", "/v1/clients", {"id": client, "name": client}, agency)
             self._model.credit_micros[client] = 0
         pack = {"name": "Pack", "minutes": PACK_MINUTES, "price_cents": 1_000, "currency": "USD"}
-        self._pack = (await self._must("subscriptions", "/v1/packs", pack, agency))["id"]
+        self._pack = (await self.must("subscriptions", "/v1/packs", pack, agency))["id"]
         for client in CLIENTS:
             path = f"/v1/clients/{client}/packs"
-            await self._must("subscriptions", path, {"pack_ids": [self._pack]}, agency, method="PUT")
+            await self.must("subscriptions", path, {"pack_ids": [self._pack]}, agency, method="PUT")
 
     async def _open(self, account: str, **terms: Any) -> None:
-        opened = await self._must("ledger", "/v1/accounts", {"id": account, "name": account, **terms}, PLATFORM_KEY)
+        opened = await self.must("ledger", "/v1/accounts", {"id": account, "name": account, **terms}, PLATFORM_KEY)
         self._keys[account] = opened["api_key"]
         self._model.credit_micros[account] = terms["signup_credit_cents"] * 10_000
 
     async def _save_card(self, account: str) -> None:
         key = self._keys[account]
         card = {"payment_method_id": "pm_card_visa"}
-        await self._must("payments", "/v1/billing/default-payment-method", card, key)
+        await self.must("payments", "/v1/billing/default-payment-method", card, key)
         reload = {"auto_reload_enabled": True, "auto_reload_minimum_cents": 500, "auto_reload_amount_cents": 1_000}
-        await self._must("payments", "/v1/billing", reload, key, method="PATCH")
+        await self.must("payments", "/v1/billing", reload, key, method="PATCH")
 
     async def pay(self, rng: random.Random) -> None:
         """A top-up and a pack each second, each until it is answered."""
@@ -116,7 +116,7 @@ class People:
             assert time.monotonic() < deadline, f"{path} was never answered: {status} {answer}"
             await asyncio.sleep(0.3)
 
-    async def _must(
+    async def must(
         self, service: str, path: str, body: dict[str, Any], api_key: str, *, method: str = "POST"
     ) -> dict[str, Any]:
         status, answer = await self._ask(service, path, body, api_key, {}, method)

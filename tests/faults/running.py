@@ -1,6 +1,7 @@
 """A case from its start to its verdict: the system up, the load on, faults, everything settled, every account compared."""
 
 import asyncio
+import os
 import random
 import shutil
 import time
@@ -31,7 +32,7 @@ SLOWEST_S_MAX = 1.0
 """Contract §2: within 1 s."""
 LOOK_S = 0.05
 MARGIN_S = 1.0
-"""For a client that shares two cores with everything it asks."""
+"""For a client that shares two cores with everything it asks; what kept the client itself comes on top."""
 
 
 @dataclass
@@ -50,6 +51,7 @@ class Outcome:
     acknowledged: int = 0
     facts: dict[str, Any] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
+    machine_load: float = 0.0
     not_run: str | None = None
 
 
@@ -116,6 +118,7 @@ async def run_case(
         outcome.findings.append(f"{type(error).__name__}: {error}")
         outcome.facts["traceback"] = traceback.format_exc()
     outcome.seconds = round(time.monotonic() - began, 1)
+    outcome.machine_load = round(os.getloadavg()[0], 1)
     return outcome
 
 
@@ -144,7 +147,7 @@ def _note_answers(case: Case, load: Load, outcome: Outcome) -> None:
     outcome.answers = dict(answers.kinds)
     outcome.slowest_s = round(answers.slowest_s, 3)
     outcome.acknowledged = len(load.model.usage) + len(load.model.allowed) + len(load.model.refused)
-    if answers.slowest_s > SLOWEST_S_MAX + MARGIN_S:
+    if answers.slowest_s > SLOWEST_S_MAX + MARGIN_S + outcome.lag_s:
         outcome.findings.append(f"gate: an answer took {answers.slowest_s:.2f} s")
     if case.all_answered and (answers.kinds["no answer"] or answers.kinds["503"]):
         outcome.findings.append(f"gate: checks failed: {dict(answers.kinds)}")

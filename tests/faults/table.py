@@ -19,6 +19,7 @@ COLUMNS = (
     "recovery s",
     "acknowledged",
     "s",
+    "load",
     "findings",
 )
 
@@ -59,6 +60,7 @@ def _row(outcome: Outcome) -> list[str]:
         _recovery(outcome.recovery_s),
         str(outcome.acknowledged),
         f"{outcome.seconds:.0f}",
+        f"{outcome.machine_load:.1f}",
         str(len(outcome.findings)) if outcome.findings else "none",
     ]
 
