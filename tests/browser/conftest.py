@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import orjson
@@ -182,11 +183,13 @@ SignIn = Callable[..., Awaitable[Page]]
 @pytest.fixture
 async def sign_in(system: System, chromium: Browser) -> AsyncIterator[SignIn]:
     """`await sign_in(account_id)` opens the page of an account in a fresh profile; without one, the operators'.
-    `link`: this address instead of a fresh link."""
+    `path`: straight there, `signs_in` or not."""
     async with AsyncExitStack() as stack:
         broken: list[str] = []
 
-        async def open_page(account_id: str | None = None, *, link: str | None = None, **options: Any) -> Page:
+        async def open_page(
+            account_id: str | None = None, *, path: str | None = None, signs_in: bool = True, **options: Any
+        ) -> Page:
             context = await chromium.new_context(**{"viewport": WIDE, **options})
             stack.push_async_callback(context.close)
             page = await context.new_page()
@@ -196,7 +199,10 @@ async def sign_in(system: System, chromium: Browser) -> AsyncIterator[SignIn]:
                 "console",
                 lambda message: broken.append(message.text) if "Content Security Policy" in message.text else None,
             )
-            await page.goto(link or await system.link(account_id))
+            if path is not None and signs_in:  # without loading the page that the link leads to
+                entered = await context.request.get(await system.link(account_id), max_redirects=0)
+                assert entered.status == 303, await entered.text()
+            await page.goto(await system.link(account_id) if path is None else urljoin(system.hosted.url, path))
             return page
 
         yield open_page

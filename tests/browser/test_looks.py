@@ -30,15 +30,10 @@ def test_every_state_is_looked_at(views: dict[str, View]) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_page_is_accessible_and_fits(
-    system: System, sign_in: SignIn, axe: str, views: dict[str, View], name: str
-) -> None:
+async def test_a_page_is_accessible_and_fits(sign_in: SignIn, axe: str, views: dict[str, View], name: str) -> None:
     view = views[name]
-    address = view.path if view.path.startswith("http") else system.hosted.url + view.path
     # axe brings styles of its own.
-    page = await sign_in(view.account_id, link=None if view.is_signed_in else address, bypass_csp=True)
-    if page.url != address and view.is_signed_in:
-        await page.goto(address)
+    page = await sign_in(view.account_id, path=view.path, signs_in=view.is_signed_in, bypass_csp=True)
     await expect(page.locator("main")).to_be_visible()
     if view.pose is not None:
         await view.pose(page)
