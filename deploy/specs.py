@@ -1,4 +1,4 @@
-"""Writes `docs/specs/` and `docs/messages.md` from the code: OpenAPI, AsyncAPI, the catalogue of messages.
+"""Writes what of `docs/` is made from the code: OpenAPI, AsyncAPI, the catalogue of messages, settings, commands.
 
 `python -m deploy.specs` hosts the whole system for a moment and writes what it serves; the tests compare what is
 committed with what the code says now.
@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from deploy.local.servers import private_servers
+from deploy.reference import commands_page, settings_page
 from services.commands.payment_provider import payment_provider
 from services.everything import SERVICES
 from services.gatekeeper.hears import QUEUE as ANSWER_CHECKS
@@ -83,6 +84,8 @@ def documents(app: FastAPI) -> dict[Path, str]:
         DOCS / "specs" / "openapi.json": _pretty(app.openapi()),
         DOCS / "specs" / "asyncapi.json": _pretty(asyncapi()),
         DOCS / "messages.md": messages_page(),
+        DOCS / "reference" / "settings.md": settings_page(),
+        DOCS / "reference" / "commands.md": commands_page(),
     }
 
 
