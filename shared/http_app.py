@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from shared import tracing
 from shared.edge import Edge, Receive, Send
@@ -148,7 +149,15 @@ def _speak_our_errors(app: FastAPI) -> None:
     async def routed_nowhere(request: Request, error: HTTPException) -> Response:
         code = STATUS_CODES.get(error.status_code, "error")
         headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_methods_of(app, request))
         return answer(request, ApiError(error.status_code, code, f"{error.detail}.", headers=headers))
+
+
+def _methods_of(app: FastAPI, request: Request) -> list[str]:
+    """Every method this path has: the framework names those of the first route alone."""
+    fitting = [route for route in app.routes if route.matches(request.scope)[0] is Match.PARTIAL]
+    return sorted({method for route in fitting for method in getattr(route, "methods", None) or ()})
 
 
 def readable_errors(errors: Sequence[Any]) -> list[tuple[str, str]]:

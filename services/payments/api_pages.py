@@ -12,7 +12,12 @@ from shared.session_access import cookie_of
 def build_router(context: Context) -> APIRouter:
     router = APIRouter(tags=["pages"], route_class=PaymentsRoute)
 
-    @router.get("/billing/setup-checkout", status_code=303, summary="To a fresh hosted page on which to save a card")
+    @router.get(
+        "/billing/setup-checkout",
+        status_code=303,
+        response_class=RedirectResponse,
+        summary="To a fresh hosted page on which to save a card",
+    )
     async def setup_checkout(request: Request) -> Response:
         account_id = await _account_of(context, request)
         if account_id is None:

@@ -28,7 +28,9 @@ def _caller_id(value: Any) -> Any:
 
 
 CallerId = Annotated[
-    str, BeforeValidator(_caller_id, json_schema_input_type=str | int), StringConstraints(pattern=ID_PATTERN)
+    str,
+    BeforeValidator(_caller_id, json_schema_input_type=Annotated[str, Field(pattern=ID_PATTERN)] | int),
+    StringConstraints(pattern=ID_PATTERN),
 ]
 """An id the caller chose. Letters, digits and `_.:+@;=-`, 1 to 128 of them; or an integer."""
 

@@ -1,14 +1,17 @@
 """`ringfence prices …` and `ringfence rate`: what is published, what usage would cost."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from shared import strict_json
 from shared.rating.default_book import DEFAULT_BOOK
 from tests.commands.conftest import Command
+from tests.hostile.corpus import BODIES
 from tests.usage import call_ended, envelope, sms_sent
 
 DECK = "zone,prefix,item,price,increment_seconds\nGermany,49,telephony,0.02,1\n,1,telephony,0.005,\n"
@@ -72,9 +75,16 @@ async def test_a_bad_book_publishes_nothing_and_names_the_path(command: Command,
     assert "items.1.price_usd: a price is a decimal string" in refused.err
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{", b"\xff\xfe{}", b'{"items": NaN}', b'{"a": 1, "a": 2}', b"[" * 100_000]
-)
+def no_json() -> Iterator[Any]:
+    """The bodies of the hostile corpus that are none."""
+    for name, content in BODIES.items():
+        try:
+            strict_json.loads(content)
+        except strict_json.NotStrictJson:
+            yield pytest.param(content, id=name)
+
+
+@pytest.mark.parametrize("content", [b"[]", b'{"items": NaN}', *no_json()])
 async def test_no_file_makes_publish_or_rate_crash(offline: Command, tmp_path: Path, content: bytes) -> None:
     """Failure modes, hostile input: a clear error, never a traceback."""
     hostile = written(tmp_path / "hostile", content)
