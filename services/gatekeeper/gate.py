@@ -36,6 +36,9 @@ OUT_OF_REACH: tuple[type[BaseException], ...] = (
 )
 
 
+NO_OUTAGE = asyncpg.LockNotAvailableError | asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError
+
+
 class Tells(Protocol):
     """Whoever publishes what has been committed."""
 
@@ -216,8 +219,9 @@ class Gate:
 
 
 def _is_outage(error: BaseException) -> bool:
-    """asyncpg calls a value it can't encode an InterfaceError, too; that is nobody's outage, nor is a locked row."""
-    return isinstance(error, OUT_OF_REACH) and not isinstance(error, ValueError | asyncpg.LockNotAvailableError)
+    """asyncpg calls a value it can't encode an InterfaceError, too; that is nobody's outage, nor is a locked row, nor a
+    plan that a migration has made stale: asked again, it is made anew."""
+    return isinstance(error, OUT_OF_REACH) and not isinstance(error, ValueError | NO_OUTAGE)
 
 
 class _Lane:

@@ -23,6 +23,8 @@ OUTAGES: tuple[type[Exception], ...] = (
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidCachedStatementError,  # a migration changed the plan: the next try makes another
+    asyncpg.OutdatedSchemaCacheError,
 )
 """What a database call raises when the books are out of reach: wait and try again, nothing is wrong with the call."""
 

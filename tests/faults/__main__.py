@@ -8,12 +8,12 @@ import argparse
 import asyncio
 import json
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
 from deploy.local.servers import CHECKOUT, private_servers
+from shared.clock import SystemClock, rfc3339
 from shared.logging import configure_logging
 from shared.postgres.migrations import migrate
 from tests.faults import table
@@ -39,9 +39,11 @@ async def _run(cases: Sequence[Case], *, seed: int, n: int | None) -> list[Outco
 
 
 def _write(outcomes: Sequence[Outcome]) -> None:
-    REPORT.write_text(
-        json.dumps({"load": os.getloadavg(), "cases": [asdict(one) for one in outcomes]}, indent=2, default=str)
-    )
+    """What ran now replaces what the file says of the same cases; the others stay, each with its date."""
+    before = json.loads(REPORT.read_text())["cases"] if REPORT.exists() else []
+    ran = [{**asdict(one), "at": rfc3339(SystemClock().now())} for one in outcomes]
+    kept = [one for one in before if one["case"] not in {outcome.case for outcome in outcomes}]
+    REPORT.write_text(json.dumps({"cases": [*kept, *ran]}, indent=2, default=str))
 
 
 def _say(line: str) -> None:

@@ -101,13 +101,14 @@ async def backward(run: Run) -> None:
     time = _Time()
     run.load.now = time.now
     for _ in range(run.n):
-        _set_all(run, -3_600)
         time.ahead = timedelta(hours=-1)
+        await run.load.told_all()  # what is an hour ahead of us is parked, as the contract says
+        _set_all(run, -3_600)
         run.fault()
         await asyncio.sleep(PAUSE_S)
         await run.recovered()
-        time.ahead = timedelta(0)
         _set_all(run, 0)
+        time.ahead = timedelta(0)
         await asyncio.sleep(PAUSE_S)
     await run.recovered()
 

@@ -113,9 +113,15 @@ class Load:
             self.model.unconfirmed.add(_key(event))
         self._unsent.extend(events)
 
-    @property
-    def unacknowledged(self) -> int:
-        return len(self.model.unconfirmed)
+    async def told_all(self) -> None:
+        """Wait until everything that was sent up to now is in the books."""
+        sent = set(self.model.unconfirmed) | self.model.usage.keys()
+        for _ in range(600):
+            rows = await self.stage.fetch("SELECT account_id, source, event_id FROM ledger.usage_events")
+            if sent <= {tuple(row) for row in rows}:
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError("what was sent is not in the books")
 
     # What happens: calls end, messages are sent.
 
