@@ -74,7 +74,7 @@ class Settle:
         cramped = [
             row[0]
             for row, outcome in zip(rows, verdicts.outcomes, strict=True)
-            if may_be_for_want_of_room(outcome) and (row["held_micros"] or row["open_call_holds"])
+            if may_be_for_want_of_room(outcome) and (row["held_micros"] or row["open_call_holds"] or row["has_plan"])
         ]
         freed = set(await store.free_expired_holds(connection, cramped, now)) if cramped else set()
         if freed:

@@ -14,8 +14,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from services.subscriptions.domain.lifecycle import Status, Story, advance, cancel, follow_request, next_moment, start
-from services.subscriptions.domain.payment_requests import LEGAL_FOR_THE_AGENCY, RequestStatus, set_status
+from services.subscriptions.domain.payment_requests import (
+    LEGAL_FOR_THE_AGENCY,
+    PaymentRequest,
+    RequestStatus,
+    set_status,
+    supplementary_request,
+)
 from services.subscriptions.domain.rhythm import Rhythm
+from services.subscriptions.domain.terms import usage_cents
 from tests.domain.subscriptions.plans import instants, numbered_ids, terms
 
 LEGAL = {
@@ -69,6 +76,8 @@ class SubscriptionLives(RuleBasedStateMachine):
         self.twin = start(**about, make_id=self.twin_ids)  # type: ignore[arg-type]
         self.statuses = [Status.ACTIVE]
         self.seen = 0
+        self.late_ms = 0
+        self.supplements: list[PaymentRequest] = []
 
     def _note(self) -> None:
         """Every status the subscription went through, from what was told of it."""
@@ -124,6 +133,26 @@ class SubscriptionLives(RuleBasedStateMachine):
         self._note()
 
     @precondition(lambda self: self.story.subscription.status is Status.CANCELED)
+    @rule(ms=st.integers(1, 1_000_000))
+    def usage_is_told_late(self, ms: int) -> None:
+        subscription = self.story.subscription
+        assert subscription.canceled_at is not None
+        request = supplementary_request(
+            account_id="client",
+            subscription_id=subscription.id,
+            terms=self.terms,
+            period=subscription.period,
+            canceled_at=subscription.canceled_at,
+            billable_ms=self.story.closed[-1].billable_ms + self.late_ms,
+            late_ms=ms,
+            number=len(self.supplements) + 1,
+            at=self.now,
+            make_id=self.ids,
+        )
+        self.late_ms += ms
+        self.supplements += [] if request is None else [request]
+
+    @precondition(lambda self: self.story.subscription.status is Status.CANCELED)
     @rule(plan=plans)
     def it_is_started_again(self, plan: dict[str, Any]) -> None:
         self._start(plan)
@@ -154,6 +183,14 @@ class SubscriptionLives(RuleBasedStateMachine):
         rate = self.terms.rate_micros_per_minute
         wanted |= {(c.number, "usage") for c in self.story.closed if c.billable_ms * (rate or 0) >= 300_000_000}
         assert set(made) == wanted
+
+    @invariant()
+    def each_closed_period_asks_for_its_time_rounded_once_however_late_it_is_told(self) -> None:
+        made = [*self.story.created.values(), *self.supplements]
+        for closed in self.story.closed:
+            asked = sum(r.amount_cents for r in made if (r.period_number, r.kind) == (closed.number, "usage"))
+            late_ms = self.late_ms if closed is self.story.closed[-1] else 0
+            assert asked == usage_cents(closed.billable_ms + late_ms, self.terms.rate_micros_per_minute)
 
     @invariant()
     def a_renewing_subscription_is_in_the_present(self) -> None:
