@@ -48,8 +48,8 @@ async def test_fm21_nothing_that_is_money_lives_in_memory(settings: Settings) ->
             assert check.json()["held_cents"] == 180
             await house.tell(*calls[: generation + 1])
             await house.has_billed(generation + 1)
-            held, balance = await house.books.fetchrow("SELECT held_micros, balance_micros FROM ledger.accounts")
-            assert (held, balance) == (1_800_000, 10_000_000 - 180_000 * (generation + 1))
+            kept = await house.books.fetchrow("SELECT held_micros, balance_micros FROM ledger.accounts")
+            assert tuple(kept or ()) == (1_800_000, 10_000_000 - 180_000 * (generation + 1))
             await house.http.aclose()
             await house.books.close()
 

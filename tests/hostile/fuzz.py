@@ -14,7 +14,7 @@ SECONDS = 60
 
 def fuzz(name: str, seconds: int) -> None:
     """Never returns: libFuzzer ends the process, with 0 when nothing was found."""
-    import atheris
+    import atheris  # type: ignore[import-untyped]
 
     with atheris.instrument_imports(include=["shared", "services", "json"]):
         from tests.hostile.parsers import PARSERS

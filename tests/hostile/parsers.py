@@ -22,6 +22,7 @@ from services.payments.provider import BadSignature, NotAnEvent
 from services.payments.stripe_webhooks import read_webhook
 from shared import strict_json
 from shared.access import secret_of
+from shared.contracts.checks_v1 import Kind
 from shared.contracts.fields_v1 import EARLIEST_YEAR, LATEST_YEAR, instant
 from shared.contracts.ops_v1 import MODELS as COMMANDS
 from shared.contracts.usage_v1 import MODELS as USAGE
@@ -35,6 +36,7 @@ from shared.rating.segments import segment_count
 
 SECRET = "whsec_of_the_fuzzer"
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+KINDS: tuple[Kind, ...] = ("call", "sms", "chat", "campaign")
 ZONES = ZoneIndex({"de": ["49", "4915"], "us": ["1"], "odd": ["4930", "999999999999999"]})
 
 
@@ -81,11 +83,11 @@ def contracts(data: bytes) -> None:
 def checks(data: bytes) -> None:
     with suppress(strict_json.NotStrictJson):
         value = strict_json.loads(data)
-        for kind in ("call", "sms", "chat", "campaign"):
+        for kind in KINDS:
             with suppress(ApiError):
-                read_check(kind, value)  # type: ignore[arg-type]
+                read_check(kind, value)
             with suppress(ApiError):
-                read_release(kind, "an-id", value)  # type: ignore[arg-type]
+                read_release(kind, "an-id", value)
         with suppress(ApiError):
             read_extension("an-id", value)
 

@@ -142,9 +142,10 @@ async def _all_dead(ringfence: Hosted, queue: str, must_die: list[Bad]) -> None:
     with suppress(AssertionError):  # what is missing is named below
         await until(are_dead, seconds=30)
     bodies: Counter[bytes] = Counter()
-    async with broker.hold(f"{queue}.dead") as held:  # type: ignore[attr-defined]
+    async with broker.hold(f"{queue}.dead") as held:
         for _ in range(await broker.depth(f"{queue}.dead") or 0):
             letter = await held.next()
+            assert letter is not None
             bodies[letter.body] += 1
             assert letter.headers["ringfence-reason"]
             assert letter.headers["ringfence-detail"]

@@ -1,7 +1,5 @@
 """No parser does anything with any bytes but read them or refuse them; what two parsers read is the same."""
 
-from typing import Any
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -30,7 +28,7 @@ def test_every_seed_is_read_or_refused(name: str) -> None:
         PARSERS[name](seed)
 
 
-def examples(count: int) -> Any:
+def examples(count: int) -> settings:
     return settings(max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 

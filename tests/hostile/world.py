@@ -57,7 +57,7 @@ class World:
 async def build_world(platform: httpx.AsyncClient) -> World:
     """Two wallets and an agency with a client, each with something of every kind."""
 
-    async def made(path: str, body: Any, status: int = 201, **headers: str) -> Any:
+    async def made(path: str, body: Any, status: int = 201, headers: dict[str, str] | None = None) -> Any:
         answer = await platform.post(path, json=body, headers=headers)
         assert answer.status_code == status, (path, answer.text)
         return answer.json()
@@ -67,9 +67,9 @@ async def build_world(platform: httpx.AsyncClient) -> World:
         await made("/v1/accounts", {"id": account_id, "name": account_id, "agency": account_id == "agency"})
         for account_id in ("acme", "bystander", "agency")
     ]
-    client = await made("/v1/clients", {"id": "client", "name": "Client"}, **ours)
-    plan = await made("/v1/plans", {"name": "Plan", "recurring_fee_cents": 100, "minute_rate_usd": "0.1"}, **ours)
-    pack = await made("/v1/packs", {"name": "Pack", "minutes": 10, "price_cents": 100}, **ours)
+    client = await made("/v1/clients", {"id": "client", "name": "Client"}, headers=ours)
+    plan = await made("/v1/plans", {"name": "Plan", "recurring_fee_cents": 100, "minute_rate_usd": "0.1"}, headers=ours)
+    pack = await made("/v1/packs", {"name": "Pack", "minutes": 10, "price_cents": 100}, headers=ours)
     await platform.put("/v1/clients/client/plan", json={"plan_id": plan["id"]})
     await platform.put("/v1/clients/client/packs", json={"pack_ids": [pack["id"]]})
     await made("/v1/clients/client/subscription", None)

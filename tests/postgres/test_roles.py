@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from shared.postgres.migrations import ORDER, migrate
-from shared.postgres.pool import open_pool
+from shared.postgres.pool import Connection, open_pool
 
 READ = "SELECT * FROM {}"
 STATEMENTS = (READ, "DELETE FROM {}", "INSERT INTO {} DEFAULT VALUES", "TRUNCATE {}", "LOCK TABLE {}", "DROP TABLE {}")
@@ -36,14 +36,14 @@ FUNCTIONS = """
 VIEWS = "SELECT schemaname || '.' || viewname AS name FROM pg_views WHERE schemaname = ANY($1) AND schemaname <> $2"
 
 
-async def tables(connection: asyncpg.Connection) -> list[tuple[str, str]]:
+async def tables(connection: Connection) -> list[tuple[str, str]]:
     rows = await connection.fetch(
         "SELECT schemaname, tablename FROM pg_tables WHERE schemaname = ANY($1) ORDER BY 1, 2", list(ORDER)
     )
     return [(row["schemaname"], row["tablename"]) for row in rows]
 
 
-async def tried(connection: asyncpg.Connection, statement: str) -> bool:
+async def tried(connection: Connection, statement: str) -> bool:
     """Whether the role may do this; what goes wrong otherwise is no refusal. Nothing is left of it."""
     attempt = connection.transaction()
     await attempt.start()

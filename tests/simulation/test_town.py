@@ -169,8 +169,14 @@ class Story:
             await lock_client(connection, client, "agency")
             row = await connection.fetchrow(OPEN_REQUEST, client)
             if row is not None:
-                paid = {"status": RequestStatus.PAID, "external_reference": None, "sets_reference": False}
-                await change_request(connection, request_of(row), **paid, now=subscriptions.now())
+                await change_request(
+                    connection,
+                    request_of(row),
+                    status=RequestStatus.PAID,
+                    external_reference=None,
+                    sets_reference=False,
+                    now=subscriptions.now(),
+                )
 
     async def crash(self) -> None:
         """The next time payments comes by this place it dies there."""

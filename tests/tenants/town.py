@@ -50,7 +50,7 @@ async def build_town(platform: httpx.AsyncClient, mark: str) -> Town:
     wallet, agency, client = accounts["account"], accounts["agency"], accounts["client"]
     ours = {"Ringfence-Account": agency}
 
-    async def made(path: str, body: Any, status: int = 201, **headers: str) -> Any:
+    async def made(path: str, body: Any, status: int = 201, headers: dict[str, str] | None = None) -> Any:
         answer = await platform.post(path, json=body, headers=headers)
         assert answer.status_code == status, (path, answer.text)
         return answer.json()
@@ -58,17 +58,17 @@ async def build_town(platform: httpx.AsyncClient, mark: str) -> Town:
     keys = {
         "account": (await made("/v1/accounts", {"id": wallet, "name": wallet}))["api_key"],
         "agency": (await made("/v1/accounts", {"id": agency, "name": agency, "agency": True}))["api_key"],
-        "client": (await made("/v1/clients", {"id": client, "name": client}, **ours))["api_key"],
+        "client": (await made("/v1/clients", {"id": client, "name": client}, headers=ours))["api_key"],
     }
-    plan = await made("/v1/plans", {"name": f"{mark} plan", "recurring_fee_cents": 100}, **ours)
-    pack = await made("/v1/packs", {"name": f"{mark} pack", "minutes": 10, "price_cents": 100}, **ours)
+    plan = await made("/v1/plans", {"name": f"{mark} plan", "recurring_fee_cents": 100}, headers=ours)
+    pack = await made("/v1/packs", {"name": f"{mark} pack", "minutes": 10, "price_cents": 100}, headers=ours)
     for path, body in (("plan", {"plan_id": plan["id"]}), ("packs", {"pack_ids": [pack["id"]]})):
         assert (await platform.put(f"/v1/clients/{client}/{path}", json=body)).status_code == 200
     await made(f"/v1/clients/{client}/subscription", None)
     request = (await platform.get(f"/v1/payment-requests?client_id={client}")).json()["data"][0]
     about = {"Ringfence-Account": wallet}
-    await made("/v1/billing/default-payment-method", {"payment_method_id": "pm_card_visa"}, 200, **about)
-    await made("/v1/billing/top-up", {"amount_cents": 1_000}, **about)
+    await made("/v1/billing/default-payment-method", {"payment_method_id": "pm_card_visa"}, 200, headers=about)
+    await made("/v1/billing/top-up", {"amount_cents": 1_000}, headers=about)
     card = (await platform.get("/v1/billing/payment-methods", headers=about)).json()["payment_methods"][0]["id"]
     credit = (await platform.get("/v1/billing/transactions?kind=credit", headers=about)).json()[0]["id"]
     key = await made(f"/v1/accounts/{wallet}/keys", {"name": f"{mark} key"})
