@@ -8,6 +8,7 @@ Exit code: 0 talked, 1 refused, 2 neither.
 import argparse
 import asyncio
 import json
+import os
 import re
 import signal
 import subprocess
@@ -55,7 +56,8 @@ if __name__ == "__main__":
     arguments.add_argument("--to", default="+493012345")
     arguments.add_argument("--then", choices=["hang_up", "stay", "cancel"], default="hang_up")
     arguments.add_argument("--sipp", nargs=argparse.REMAINDER, default=[], help="further options of SIPp")
-    arguments.add_argument("--switch", type=Path, default=RINGFENCE / "kamailio", help="switch.py's folder")
+    started_in = os.environ.get("SWITCH_FOLDER", RINGFENCE / "kamailio")
+    arguments.add_argument("--switch", type=Path, default=started_in, help="switch.py's folder")
     given = arguments.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))  # so that SIPp ends with us
     code, line = outcome(*call(given.account, given.seconds, given.to, given.then, given.sipp, given.switch))

@@ -7,6 +7,7 @@ are unpacked there once, nothing is installed. On a proxy of your own you need k
 
 import argparse
 import asyncio
+import fcntl
 import json
 import os
 import re
@@ -16,7 +17,8 @@ import signal
 import socket
 import sys
 import time
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 from deploy.local.processes import ServerProcess, SetUpError, end_leftover, free_port, tail
@@ -108,6 +110,17 @@ def answers(port: int) -> bool:
             return False
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One switch to a folder; SetUpError for a second."""
+    with (folder / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SetUpError(f"a switch runs in {folder} already") from error
+        yield
+
+
 async def main(folder: Path, names: list[str], defines: list[str]) -> None:
     programs = await find_sip_programs(RINGFENCE / "tools", lambda line: print(line, file=sys.stderr, flush=True))
     port = free_port()
@@ -124,13 +137,14 @@ async def main(folder: Path, names: list[str], defines: list[str]) -> None:
 if __name__ == "__main__":
     arguments = argparse.ArgumentParser(description="Kamailio with Ringfence on this machine, until Ctrl-C.")
     arguments.add_argument("subscribers", nargs="*", default=["ada"], help="accounts that may call; ada")
-    arguments.add_argument("--folder", type=Path, default=RINGFENCE / "kamailio")
+    arguments.add_argument("--folder", type=Path, default=os.environ.get("SWITCH_FOLDER", RINGFENCE / "kamailio"))
     arguments.add_argument("--define", action="append", default=[], help="SLICE_SECONDS=60, as kamailio -A")
     given = arguments.parse_args()
     if missing := {"RINGFENCE_HTTP_URL", "RINGFENCE_PLATFORM_KEY"} - os.environ.keys():
         sys.exit(f"{' and '.join(sorted(missing))} must be set: set -a; source .ringfence/env; set +a")
     given.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        asyncio.run(main(given.folder.resolve(), given.subscribers, given.define))
+        with alone(given.folder):
+            asyncio.run(main(given.folder.resolve(), given.subscribers, given.define))
     except SetUpError as error:
         sys.exit(str(error))

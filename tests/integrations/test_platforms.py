@@ -22,7 +22,7 @@ from tests.integrations.conftest import System, until
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-PAYLOADS = Path(__file__).parent / "payloads"
+PAYLOADS = EXAMPLES / "payloads"
 INTERCEPTOR = compile((EXAMPLES / "jasmin" / "interceptor.py").read_text(), "interceptor.py", "exec")
 A_MINUTE_OF_EVERYTHING_CENTS = 18
 
