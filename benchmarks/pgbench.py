@@ -42,10 +42,15 @@ class Pgbench:
 
     async def hot_update(self, seconds: int) -> float:
         """Transactions per second of eight clients that update the same row and commit."""
-        script = self._script.with_name("hot_update.sql")
-        script.write_text(HOT_UPDATE)
+        return await self.script("hot_update", HOT_UPDATE, seconds)
+
+    async def script(self, name: str, text: str, seconds: int, **variables: int) -> float:
+        """Transactions per second of eight clients that run this script with these variables."""
+        script = self._script.with_name(f"{name}.sql")
+        script.write_text(text)
         told = await self._run(
             *("-n", "-M", "prepared", "-c", "8", "-j", "1", "-T", str(seconds), "-f", str(script)),
+            *(f"--define={variable}={value}" for variable, value in variables.items()),
         )
         return _number(told, r"tps = ([0-9.]+)")
 

@@ -12,9 +12,9 @@ from time import perf_counter
 
 import asyncpg
 
-from benchmarks.figures import Figure
+from benchmarks.figures import Figure, percentile
 from benchmarks.limits import Limits
-from benchmarks.pace import check_at_a_pace, percentile
+from benchmarks.pace import check_at_a_pace
 from benchmarks.stage import Child, Stage, services
 from benchmarks.system import ACCOUNTS
 from benchmarks.traffic import account_ids, open_accounts
