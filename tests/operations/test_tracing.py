@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
+import orjson
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -92,7 +93,7 @@ async def test_usage_is_followed_from_its_event_to_the_commit(
     assert (await seen(spans, "publish ringfence.events")).kind is SpanKind.PRODUCER
 
 
-async def test_events_of_several_traces_are_linked_to(client: httpx.AsyncClient, spans: InMemorySpanExporter) -> None:
+def test_events_of_several_traces_are_linked_to(spans: InMemorySpanExporter) -> None:
     other = f"00-{TRACE[::-1]}-{PARENT[::-1]}-01"
     both = [{**usage("e1"), "traceparent": TRACEPARENT}, {**usage("e2"), "traceparent": other}, usage("e3")]
     links = {context.trace_id for context in tracing.told_by_events([*map(_json, both), b"not JSON traceparent"])}
@@ -130,6 +131,4 @@ print([name for name in sys.modules if name.startswith("opentelemetry.sdk") or n
 
 
 def _json(value: object) -> bytes:
-    import orjson
-
     return orjson.dumps(value)
