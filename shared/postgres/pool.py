@@ -48,6 +48,7 @@ async def open_pool(
     first = await asyncpg.connect(url, timeout=connect_timeout_seconds)
     try:
         role = f"{await role_prefix(first)}_{service}"
+        waits_for_disk = await first.fetchval("SHOW synchronous_commit") not in ("off", "local")
     finally:
         await first.close()
     settings = {
@@ -57,6 +58,8 @@ async def open_pool(
         "jit": "off",
         "default_transaction_isolation": isolation.replace("_", " "),
     }
+    if not waits_for_disk:  # an acknowledged commit must survive; what waits for a standby besides is left so
+        settings["synchronous_commit"] = "on"
     return await asyncpg.create_pool(
         url,
         min_size=1,

@@ -69,6 +69,10 @@ async def test_fm26_no_replica_decides_by_a_copy_of_its_own(open_house: Any) -> 
 
 async def test_fm33_every_service_waits_until_its_commit_is_on_disk(database_url: str) -> None:
     """Whatever the server's default is: the session of each service says `synchronous_commit = on`."""
+    owner = await asyncpg.connect(database_url)
+    name = await owner.fetchval("SELECT quote_ident(current_database())")
+    await owner.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
+    await owner.close()
     for service in ORDER:
         pool = await open_pool(database_url, service, size_max=1)
         assert await pool.fetchval("SHOW synchronous_commit") == "on", service
