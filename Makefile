@@ -35,6 +35,7 @@ bench: .venv/ready
 
 faults: .venv/ready
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(N),--n $(N)) $(foreach case,$(ONLY),--only $(case))
+	@$(if $(ONLY),:,$(if $(SEED),RINGFENCE_SIM_SEED=$(SEED)) $(BIN)/python -m pytest -m long)
 
 lint: .venv/ready
 	@$(BIN)/ruff check .
