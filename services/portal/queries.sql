@@ -24,7 +24,8 @@ FROM gatekeeper.rejections_v1 ORDER BY id DESC LIMIT $1;
 
 -- name: open_charges
 SELECT attempt_id, account_id, kind, amount_cents, state, failure_message, created_at, next_check_at
-FROM payments.open_charges_v1 WHERE created_at < $1 OR state = 'unknown' ORDER BY created_at LIMIT $2;
+FROM payments.open_charges_v1 WHERE (created_at < $1 AND state <> 'requires_action') OR state = 'unknown'
+ORDER BY created_at LIMIT $2;
 
 -- name: orphaned_holds
 SELECT account_id, kind, ref_id, amount_micros, created_at, expires_at FROM ledger.holds_v1
@@ -64,7 +65,8 @@ FROM ledger.account_titles_v1 AS titles, ledger.present_balance_v1($1) AS presen
 
 -- name: needing_an_eye
 SELECT
-    (SELECT count(*) FROM payments.open_charges_v1 WHERE created_at < $2 OR state = 'unknown') AS charges,
+    (SELECT count(*) FROM payments.open_charges_v1
+     WHERE (created_at < $2 AND state <> 'requires_action') OR state = 'unknown') AS charges,
     (SELECT count(*) FROM gatekeeper.rejections_v1 WHERE rejected_at >= $3) AS rejections,
     orphans.holds, orphans.held_micros
 FROM (

@@ -166,12 +166,10 @@ async def test_pages_of_other_origins_read_only_where_allowed(
             assert (asked.status_code, asked.headers["access-control-allow-origin"]) == (204, origin)
             assert "Last-Event-ID" in asked.headers["access-control-allow-headers"]
         for origin in ("https://evil.example", "https://dash.example.evil.example", "http://dash.example", "null"):
-            for refused in (
-                await client.get("/v1/events", headers={"Origin": origin}),
-                await client.options("/v1/events", headers={"Origin": origin}),
-            ):
-                assert refused.status_code == 403, origin
-                assert "access-control-allow-origin" not in refused.headers
+            for method in ("GET", "OPTIONS"):
+                async with client.stream(method, "/v1/events", headers={"Origin": origin}) as refused:
+                    assert refused.status_code == 403, origin
+                    assert "access-control-allow-origin" not in refused.headers
         async with reading(client, Origin=hosted.url) as reader:
             assert "access-control-allow-origin" not in reader.answer.headers
 
@@ -270,8 +268,8 @@ async def test_readers_who_do_not_read_cost_no_memory_and_find_the_present_state
         before = psutil.Process().memory_info().rss
         for _ in range(LEFT_EVENTS // 500):
             await leave_events(owner, account["id"], 500)
-            await adjust(world, account["id"], 1)  # whoever could be told is told
-    await adjust(world, account["id"], 100)
+            await adjust_at_last(world, account["id"], 1)  # whoever could be told is told
+    await adjust_at_last(world, account["id"], 100)
     await asyncio.gather(*(wakes_to(reader, b'"balance_cents": 1106') for reader in asleep[:READ_AFTERWARDS]))
     grown = psutil.Process().memory_info().rss - before
     assert grown < SLEEPERS * LEFT_EVENTS * EVENT_BYTES // 8, f"{grown >> 20} MiB more"
@@ -281,6 +279,14 @@ async def test_readers_who_do_not_read_cost_no_memory_and_find_the_present_state
 
 SLEEPERS, LEFT_EVENTS, EVENT_BYTES, READ_AFTERWARDS = 100, 3_000, 600, 5
 """Together they miss 180 MB."""
+
+
+async def adjust_at_last(world: World, account_id: str, cents: int) -> None:
+    """A busy machine may be told to try again."""
+    body = {"amount_cents": cents, "description": "for the test"}
+    async with asyncio.timeout(60):
+        while (await world.platform.post(f"/v1/accounts/{account_id}/adjustments", json=body)).status_code != 201:
+            pass
 
 
 async def sleeper(world: World, key: str) -> socket.socket:

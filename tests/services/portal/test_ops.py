@@ -1,12 +1,15 @@
 """The operators' page: what is counted on it, how old things are, and which letters an action takes."""
 
 import asyncio
+import os
 import re
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import orjson
 import pytest
 
+from deploy.local.stripe_standin.control_client import Sim
 from services.portal.operations import tiles
 from services.portal.queues import Lane, WorkQueue, age_of, dead_letters
 from services.portal.words import age, billed, period, price
@@ -14,7 +17,7 @@ from shared.clock import MovableClock, SystemClock
 from shared.messaging.dead_letters import TWIN, Letter
 from shared.messaging.messages import REASON_HEADER, Incoming, Message
 from shared.messaging.topology import USAGE, dead_queue
-from tests.services.portal.conftest import World
+from tests.services.portal.conftest import WithKey, World
 
 QUEUE = "ledger.charge_usage"
 PATH = f"/ops/dead/{QUEUE}"
@@ -79,6 +82,34 @@ async def test_a_queue_tells_how_much_waits_and_since_when(world: World) -> None
     page = (await operator.get("/ops")).text
     assert f'aria-label="3 dead letters of {QUEUE}"' in page
     assert re.search(r"oldest \d+ s", page)
+
+
+async def test_charges_nobody_knows_the_end_of_are_listed_and_those_a_customer_must_confirm_are_not(
+    world: World, with_key: WithKey
+) -> None:
+    """Issue: "stuck or unknown charges"."""
+    asked, unknown = await world.account(), await world.account()
+    clients = {}
+    for account, card in ((asked, "pm_card_authenticationRequired"), (unknown, "pm_card_visa")):
+        clients[account["id"]] = client = await with_key(account["api_key"])
+        saved = await client.post("/v1/billing/default-payment-method", json={"payment_method_id": card})
+        assert saved.status_code == 200, saved.text
+    confirms = await clients[asked["id"]].post("/v1/billing/top-up", json={"amount_cents": 1_100})
+    assert "client_secret" in confirms.text
+    await world.advance(600)
+    operator = await world.browser(await world.ops_link())
+    assert "None: what became of every charge is known." in (await operator.get("/ops")).text
+    async with httpx.AsyncClient(base_url=os.environ["RINGFENCE_STRIPE_API_URL"], timeout=30) as stripe:
+        await Sim(stripe).webhook_fault("drop")
+        await Sim(stripe).fault("^/v1/payment_intents$", when="after", action="status", status=502, times=20)
+        lost = await clients[unknown["id"]].post("/v1/billing/top-up", json={"amount_cents": 2_200})
+        assert lost.status_code == 502, lost.text
+        page = (await operator.get("/ops")).text
+    section = page[page.index('id="charges"') : page.index('id="holds"')]
+    assert unknown["id"] in section
+    assert "$22.00" in section
+    assert "unknown" in section
+    assert asked["id"] not in section
 
 
 def test_a_letter_s_age_is_told_in_the_time_it_was_parked_in() -> None:

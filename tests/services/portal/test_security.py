@@ -107,7 +107,7 @@ async def test_no_page_carries_script_or_style_of_its_own(world: World) -> None:
 
 
 async def test_html_in_names_is_text_everywhere(world: World, with_key: WithKey) -> None:
-    """Client, plan, pack, agency, number, description, operator and reason: shown as they were given, escaped."""
+    """Client, plan, pack, agency, description, operator and reason (numbers and ids can't hold any): shown as they were given, escaped."""
     agency = await world.account(name=NAME, agency=True)
     of_agency = await with_key(agency["api_key"])
 
