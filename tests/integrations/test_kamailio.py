@@ -4,7 +4,9 @@ Two calls of a minute are made first and looked at last; all others are made mea
 """
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,8 +59,9 @@ async def test_a_funded_call_is_billed_exactly_the_seconds_it_talked(system: Sys
     call = await switch.call("funded", 2.2)
     assert call.exit_code == 0
     (seconds,) = await system.billed_seconds("funded")
-    # A second begun counts. The caller and the switch look at their own clocks, at messages some ms apart.
-    assert call.talked_ms - 500 <= seconds * 1000 < call.talked_ms + 1500
+    # A second begun counts. The caller and the switch look at their own clocks, on a machine that may be busy.
+    assert call.talked_ms - 500 <= seconds * 1000 < call.talked_ms + 3000
+    assert (await system.debits("funded"))[0]["metadata"]["duration_seconds"] == seconds
     assert await system.balance_cents("funded") == 1000 - seconds
     (hold,) = await system.holds("funded")
     assert (hold["state"], hold["granted_seconds"]) == ("billed", 60)
@@ -109,6 +112,18 @@ async def test_the_same_call_id_twice_is_two_calls_and_two_bills(system: System,
     await until(lambda: system.debits("funded"), lambda debits: len(debits) == before + 2)
 
 
+async def test_a_cdr_waits_for_its_turn_at_the_spool(system: System, switch: Switch) -> None:
+    """SQLite lets one write at a time, and Kamailio's module gives up at once: without trying again it would be lost."""
+    before = len(await system.debits("funded"))
+    with closing(sqlite3.connect(switch.folder / "spool.db", timeout=10, isolation_level=None)) as another:
+        another.execute("BEGIN IMMEDIATE")
+        call = switch.call("funded", 0.3)
+        await until(lambda: asyncio.to_thread(switch.log, "kamailio"), lambda log: "database is locked" in log)
+        another.execute("ROLLBACK")
+    assert (await call).exit_code == 0
+    await until(lambda: system.debits("funded"), lambda debits: len(debits) == before + 1)
+
+
 async def test_without_an_answer_of_ringfence_there_is_no_call(tmp_path: Path) -> None:
     """Fail closed. Whether the money was held nobody can know: its release waits in the spool."""
     nobody = {"RINGFENCE_HTTP_URL": f"http://127.0.0.1:{free_port()}", "RINGFENCE_PLATFORM_KEY": "rf_any"}
@@ -124,7 +139,7 @@ async def test_without_an_answer_of_ringfence_there_is_no_call(tmp_path: Path) -
         await lonely.stop()
 
 
-async def test_no_cdr_is_lost_in_an_outage_nor_when_the_switch_is_killed(
+async def test_fm31_no_cdr_is_lost_in_an_outage_nor_when_the_switch_is_killed(
     system: System, servers: Servers, tmp_path: Path
 ) -> None:
     """The broker is away, so usage is answered 503; the switch is killed with SIGKILL and comes back before it does."""
@@ -155,7 +170,7 @@ async def test_no_cdr_is_lost_in_an_outage_nor_when_the_switch_is_killed(
     assert len(await system.debits("outage")) == 3
 
 
-async def test_a_call_ends_at_the_granted_second_and_a_reinvite_does_not_extend_it(
+async def test_fm22_a_call_ends_at_the_granted_second_and_a_reinvite_does_not_extend_it(
     system: System, long_calls: LongCalls
 ) -> None:
     call = await long_calls.minute
