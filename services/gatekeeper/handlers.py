@@ -12,8 +12,8 @@ import asyncpg
 from services.gatekeeper import store
 from services.gatekeeper.answers import Answer, answer_of, event_of
 from services.gatekeeper.domain.asks import Ask
-from services.gatekeeper.domain.decide import Circumstances, decide, may_be_for_want_of_room
-from services.gatekeeper.domain.outcomes import Allowed, LockedOut, Outcome, Refused, Released
+from services.gatekeeper.domain.decide import Circumstances, decide
+from services.gatekeeper.domain.outcomes import Allowed, LockedOut, Outcome, Refused, Released, may_be_for_want_of_room
 from services.gatekeeper.domain.state import Account, Hold, Seen
 from shared.clock import Clock
 from shared.ids import ids_of

@@ -38,8 +38,6 @@ from services.gatekeeper.domain.outcomes import (
     CampaignAllowed,
     Failed,
     Outcome,
-    Refusal,
-    Refused,
     Released,
     refused,
 )
@@ -298,14 +296,3 @@ def _release(ask: Ask, seen: Seen, around: Circumstances) -> Outcome:
         expires_at=around.now,
     )
     return Released("released", tombstone)
-
-
-def may_be_for_want_of_room(outcome: Outcome) -> bool:
-    """Whether holds past their time, not swept yet, may be all that stands in the way of a call, or of a longer one."""
-    if isinstance(outcome, Allowed):
-        return outcome.is_new and outcome.hold.is_final
-    return isinstance(outcome, Refused) and outcome.refusal in (
-        Refusal.INSUFFICIENT_BALANCE,
-        Refusal.SPEND_LIMIT_REACHED,
-        Refusal.CONCURRENCY_LIMIT_REACHED,
-    )

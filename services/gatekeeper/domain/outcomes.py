@@ -101,3 +101,14 @@ def refused(refusal: Refusal, account: Account, required_micros: int) -> Refused
     elif refusal is Refusal.INSUFFICIENT_BALANCE and account.has_plan:
         details["available_seconds"] = max(account.pool_available_ms, 0) // 1000
     return Refused(refusal, required_micros, account.balance_micros, account.available_micros, details)
+
+
+def may_be_for_want_of_room(outcome: Outcome) -> bool:
+    """Whether holds past their time, not swept yet, may be all that stands in the way of a call, or of a longer one."""
+    if isinstance(outcome, Allowed):
+        return outcome.is_new and outcome.hold.is_final
+    return isinstance(outcome, Refused) and outcome.refusal in (
+        Refusal.INSUFFICIENT_BALANCE,
+        Refusal.SPEND_LIMIT_REACHED,
+        Refusal.CONCURRENCY_LIMIT_REACHED,
+    )
