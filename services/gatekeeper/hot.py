@@ -16,7 +16,8 @@ import structlog
 from services.gatekeeper import reads
 from services.gatekeeper.answers import UNAVAILABLE, UNAVAILABLE_CODE, Answer, answer_of_error
 from services.gatekeeper.domain.asks import Ask
-from services.gatekeeper.gate import OUT_OF_REACH, Gate
+from services.gatekeeper.gate import Gate
+from services.gatekeeper.lane import OUT_OF_REACH
 from services.gatekeeper.metrics import METRICS
 from services.gatekeeper.reads import Reader
 from services.gatekeeper.requests import read_check, read_extension, read_release

@@ -13,10 +13,11 @@ from datetime import timedelta
 from services.gatekeeper import store
 from services.gatekeeper.api import build_router
 from services.gatekeeper.domain.outcomes import Refusal
-from services.gatekeeper.gate import OUT_OF_REACH, Gate, Limits
+from services.gatekeeper.gate import Gate, Limits
 from services.gatekeeper.handlers import Settle
 from services.gatekeeper.hears import QUEUE, answer_checks
 from services.gatekeeper.hot import PREFIX, HotRoutes
+from services.gatekeeper.lane import OUT_OF_REACH
 from services.gatekeeper.reads import Reader
 from services.gatekeeper.settings import GatekeeperSettings
 from shared.postgres.reading import Reading

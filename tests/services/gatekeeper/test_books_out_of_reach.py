@@ -7,12 +7,19 @@ import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from yarl import URL
 
 from deploy.local.servers import Servers
+from services.gatekeeper.service import GATEKEEPER
+from shared.settings import Settings
+from tests.conftest import HostServices
+from tests.faults.proxy import FaultProxy, Weather
 from tests.services.gatekeeper.books import ACCOUNT, TestBooks
+from tests.services.gatekeeper.conftest import client_of
 from tests.services.gatekeeper.switch import switch_on
 
 Body = Callable[..., dict[str, Any]]
@@ -140,3 +147,18 @@ async def test_one_poisoned_check_does_not_take_its_batch_with_it(
         *(gate.post("/v1/checks/call", json=call(f"d{n}")) for n in range(5)),
     )
     assert sorted(answer.status_code for answer in answers) == [200] * 10 + [503]
+
+
+async def test_books_that_take_longer_to_connect_to_than_a_check_may_take_are_reached_in_the_end(
+    host_services: HostServices, settings: Settings, books: TestBooks, call: Body
+) -> None:
+    """Each check gives up after 0.8 s; connecting must go on, else a slow network closes the gate for good."""
+    await books.open_account()
+    async with FaultProxy(urlsplit(settings.postgres_url).port or 5432) as proxy:
+        slow_url = str(URL(settings.postgres_url).with_port(proxy.port))
+        hosted = await host_services(GATEKEEPER, postgres_url=slow_url)
+        async with client_of(hosted) as gate:
+            assert (await gate.post("/v1/checks/call", json=call("before"))).status_code == 200
+            proxy.turn(Weather(latency_s=0.07))
+            proxy.reset()
+            assert (await recovered(gate, call("after"))).status_code == 200
