@@ -64,7 +64,7 @@ async def tell(system: System) -> dict[str, View]:
     return {
         "customer-funded": View(busy, "/billing"),
         "customer-details": View(busy, "/billing", _details),
-        "customer-empty": View(empty["id"], "/billing"),
+        "customer-empty": View(empty["id"], "/billing", _away),
         "customer-low-no-card": View(no_card["id"], "/billing", _notice),
         "customer-charge-failed": View(declined["id"], "/billing", _notice),
         "customer-suspended": View(declined["id"], "/billing", _away),
