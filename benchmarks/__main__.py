@@ -12,6 +12,7 @@ import uvloop
 from rich.console import Console
 
 from benchmarks import busy, cycle, debits, disorder, engine, gate, growth, memory, pipeline, reload, renewals
+from benchmarks.cluster import shown
 from benchmarks.figures import Figure, missed, show, write
 from benchmarks.limits import Limits
 from benchmarks.peers import beside, hordak
@@ -35,15 +36,16 @@ PARTS: Final[dict[str, Part]] = {
     "renewals": renewals.measure,
     "peers": beside.measure,
     "growth": growth.measure,
+    "cluster": shown.measure,
 }
-NOT_BY_DEFAULT: Final = ("growth",)
+NOT_BY_DEFAULT: Final = ("growth", "cluster")
 WIDTH: Final = 160
 """Of the tables where they are not shown on a terminal."""
 
 
-async def _measure(names: Sequence[str], console: Console, *, short: bool) -> list[Figure]:
+async def _measure(names: Sequence[str], console: Console, options: argparse.Namespace) -> list[Figure]:
     figures: list[Figure] = []
-    async with stage(short=short) as ready:
+    async with stage(short=options.short, more_transfers=tuple(options.transfers)) as ready:
         limits = Limits(ready)
         for name in names:
             console.print(f"{name} …", style="dim")
@@ -54,6 +56,9 @@ async def _measure(names: Sequence[str], console: Console, *, short: bool) -> li
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--only", choices=list(PARTS), action="append", help="this part alone; may be repeated")
+    parser.add_argument(
+        "--transfers", type=int, action="append", default=[], help="a size more of the books for `growth`"
+    )
     parser.add_argument("--strict", action="store_true", help="exit code 1 when a figure misses its target")
     parser.add_argument("--short", action="store_true", help="see that everything runs; the figures mean nothing")
     return parser.parse_args()
@@ -69,7 +74,7 @@ def main() -> None:
         if "peers" in (options.only or []) and not hordak.is_there():
             console.print("installing django-hordak into .ringfence/peers …", style="dim")
             uvloop.run(hordak.install())
-        figures = uvloop.run(_measure(chosen, console, short=options.short))
+        figures = uvloop.run(_measure(chosen, console, options))
     except SetUpError as error:
         sys.exit(str(error))
     ended = now_text()

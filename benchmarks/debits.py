@@ -71,5 +71,5 @@ async def _one_by_one(engine: Engine, events: Sequence[dict[str, Any]]) -> tuple
         began = time.perf_counter()
         outcomes = await engine.charge(batch)
         took_ms.append((time.perf_counter() - began) * 1000)
-        assert not outcomes, outcomes
+        assert not outcomes, f"not posted: {str(outcomes)[:500]}"
     return Spread.of(took_ms), engine.meter.micros(len(events))

@@ -114,7 +114,7 @@ async def charge(engine: Engine, events: Sequence[dict[str, Any]]) -> Posted:
     began = time.perf_counter()
     for batch in batches:
         outcomes = await engine.charge(batch)
-        assert not outcomes, outcomes
+        assert not outcomes, f"not posted: {str(outcomes)[:500]}"
     seconds = time.perf_counter() - began
     cpu = engine.meter.micros(len(events))
     gc.unfreeze()

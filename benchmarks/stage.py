@@ -7,7 +7,6 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -30,12 +29,14 @@ SHORT = 20
 class Stage:
     """The servers, and the database the services use. `url` is the owner's, as the services get it.
 
-    `short`: everything runs, a twentieth of it, and no figure means anything.
+    `short`: everything runs, a twentieth of it, and no figure means anything. `more_transfers`: sizes of the books that
+    growth is asked to look at besides its own.
     """
 
     servers: Servers
     url: str
     short: bool = False
+    more_transfers: tuple[int, ...] = ()
     _databases: int = field(default=0)
 
     def many(self, count: int, *, whole: int = 1) -> int:
@@ -81,10 +82,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(*, short: bool = False) -> AsyncIterator[Stage]:
+async def stage(*, short: bool = False, more_transfers: tuple[int, ...] = ()) -> AsyncIterator[Stage]:
     """Both servers, empty; gone when the block ends."""
     async with private_servers(FOLDER, keep_data=False, report=_to_stderr, if_busy="next") as servers:
-        yield Stage(servers, servers.postgres_url, short)
+        yield Stage(servers, servers.postgres_url, short, more_transfers)
 
 
 async def _fresh_database(server_url: str, name: str) -> str:
@@ -154,18 +155,6 @@ async def _answering(process: ServerProcess, url: str) -> None:
                 await asyncio.sleep(0.1)
             else:
                 return
-
-
-def cpu_seconds(pids: list[int]) -> float:
-    """CPU time used by these processes so far, in seconds."""
-    ticks = 0
-    for pid in pids:
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def now_text() -> Mapping[str, str]:

@@ -54,6 +54,11 @@ class PrivateBroker:
         self._epmd_port = 0
 
     @property
+    def home(self) -> Path:
+        """Its data, configuration and secrets."""
+        return self._home
+
+    @property
     def urls(self) -> dict[str, str]:
         """One address per user of definitions.json."""
         passwords = json.loads((self._home / "passwords.json").read_text())
@@ -128,10 +133,10 @@ class PrivateBroker:
         self._home.mkdir(mode=0o700, exist_ok=True)
         passwords = self._home / "passwords.json"
         if not passwords.exists():
-            _write_private(passwords, json.dumps({user: secrets.token_hex(24) for user in USERS}))
+            write_private(passwords, json.dumps({user: secrets.token_hex(24) for user in USERS}))
         cookie = self._home / ".erlang.cookie"
         if not cookie.exists():
-            _write_private(cookie, secrets.token_hex(20))
+            write_private(cookie, secrets.token_hex(20))
             cookie.chmod(0o400)
         (self._home / "enabled_plugins").write_text("[].\n")
         (self._home / "rabbitmq-env.conf").touch()  # so that the machine's own is not read
@@ -203,7 +208,8 @@ def _environment_without(*prefixes: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Readable by its owner alone, from its first byte on."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)

@@ -1,0 +1,1 @@
+"""Scaling out, shown: several ledgers and gates on a cluster of three broker nodes, one of which is killed."""
