@@ -15,6 +15,7 @@ import pytest
 from deploy.local.servers import Servers
 from services.ledger.holds import expire_holds
 from services.ledger.rentals import charge_due_fees
+from services.ledger.waiting import take_up_waiting_usage
 from services.payments.inbox import pull, work_off
 from services.payments.provider import NotAtProvider, ProviderUnavailable
 from services.payments.recharging import consider_many
@@ -141,13 +142,18 @@ class Story:
     async def tick(self) -> None:
         """Any tick, perhaps twice, perhaps long late."""
         for _ in range(self.random.randint(1, 2)):
-            await self.random.choice((self._fees, self._holds, self._renewals, self._recharge, self._reconcile))()
+            await self.random.choice(
+                (self._fees, self._holds, self._renewals, self._waiting, self._recharge, self._reconcile)
+            )()
 
     async def _fees(self) -> None:
         await charge_due_fees(self.town.ledger)
 
     async def _holds(self) -> None:
         await expire_holds(self.town.ledger)
+
+    async def _waiting(self) -> None:
+        await take_up_waiting_usage(self.town.ledger)
 
     async def _renewals(self) -> None:
         await follow_the_clock(self.town.subscriptions)
@@ -190,7 +196,7 @@ class Story:
         while self.town.mail:
             await self.town.deliver([self.town.mail.pop()], dies=False)
         await light.recover()
-        for tick in (self._fees, self._holds, self._renewals, self._reconcile):
+        for tick in (self._fees, self._holds, self._renewals, self._waiting, self._reconcile):
             await tick()
         light.advance(4 * 3_600)
         await self._holds()
