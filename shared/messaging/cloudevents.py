@@ -11,7 +11,7 @@ import orjson
 
 from shared import strict_json
 from shared.clock import rfc3339
-from shared.contracts.fields_v1 import canonical_instant
+from shared.contracts.fields_v1 import EARLIEST_YEAR, LATEST_YEAR, canonical_instant
 
 SOURCE = "ringfence"
 ID_LENGTH_MAX = 128
@@ -78,7 +78,19 @@ def parse_envelope(element: object) -> CloudEvent:
 
 
 def parse_instant(value: object) -> datetime:
-    """RFC 3339 with an offset, or epoch seconds, as an instant in UTC. Raises `InvalidEnvelope`."""
+    """RFC 3339 with an offset, or epoch seconds, as an instant in UTC between the years 2000 and 2200.
+
+    Raises `InvalidEnvelope`.
+    """
+    read = _instant(value)
+    if read is None:
+        raise InvalidEnvelope("time must be RFC 3339 with an offset, or epoch seconds")
+    if not EARLIEST_YEAR <= read.year < LATEST_YEAR:
+        raise InvalidEnvelope(f"time must be between the years {EARLIEST_YEAR} and {LATEST_YEAR}")
+    return read
+
+
+def _instant(value: object) -> datetime | None:
     try:
         if isinstance(value, str):
             if (canonical := canonical_instant(value)) is not None:
@@ -89,7 +101,7 @@ def parse_instant(value: object) -> datetime:
             return datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError):
         pass
-    raise InvalidEnvelope("time must be RFC 3339 with an offset, or epoch seconds")
+    return None
 
 
 def _text(element: dict[str, object], name: str, length_max: int) -> str:

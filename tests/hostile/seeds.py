@@ -30,8 +30,14 @@ RIGHT: tuple[bytes, ...] = (
     b"Bearer rf_abc",
     b"Basic YTpi",
 )
+FOUND: tuple[bytes, ...] = (
+    orjson.dumps({**sms_sent("acme", "m1"), "time": "0001-01-01T00:00:00Z"}),
+    orjson.dumps({**sms_sent("acme", "m1"), "time": 1}),
+)
+"""What fuzzing found once: usage of the year 1 was taken."""
 SEEDS: tuple[bytes, ...] = (
     *RIGHT,
+    *FOUND,
     *(body for body in BODIES.values() if len(body) < 2_000),
     *(text.encode("utf-8", "surrogatepass") for text in TEXTS.values() if len(text) < 500),
     *(value.encode("utf-8", "surrogatepass") for value in VALUES.values() if len(value) < 500),
