@@ -63,9 +63,8 @@ async def _over_http(stage: Stage, running: System, empty: Child, limits: Limits
 async def checked(
     running: System, wrk: Wrk, connections: int, seconds: int, accounts: int | None = None
 ) -> tuple[Answered, Micros]:
-    """Checks of new calls, all of them allowed, and the CPU time of one."""
+    """Checks of new calls, those that were allowed, and the CPU time of one."""
     running.meter.begin()
     more = {} if accounts is None else {"accounts": accounts}
     answered = await wrk.check_calls(running.gate.url, connections=connections, seconds=seconds, **more)
-    assert answered.refused == 0, f"{answered.refused} checks were refused"
-    return answered, running.meter.micros(answered.requests)
+    return answered, running.meter.micros(answered.answered)

@@ -19,12 +19,11 @@ SCRIPT = Path(__file__).with_name("check.lua")
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What wrk saw: requests, and how many a second; `refused` counts answers that are no 2xx."""
+    """What wrk saw: answers that are 2xx, those a second, and how long all answers took."""
 
     per_second: float
-    requests: int
+    answered: int
     spread: Spread
-    refused: int
 
 
 class Wrk:
@@ -56,13 +55,14 @@ class Wrk:
         output = (await process.communicate())[0].decode(errors="replace")
         if process.returncode != 0:
             raise SetUpError(f"wrk failed:\n{output[-2000:]}")
-        refused = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+        unwanted = re.search(r"Non-2xx or 3xx responses: (\d+)", output)
+        requests = int(_found(r"(\d+) requests in", output)[1])
+        answered = requests - (0 if unwanted is None else int(unwanted[1]))
         took = _found(r"microseconds (\d+) (\d+) (\d+)", output)
         return Answered(
-            per_second=float(_found(r"Requests/sec:\s+([0-9.]+)", output)[1]),
-            requests=int(_found(r"(\d+) requests in", output)[1]),
+            per_second=float(_found(r"Requests/sec:\s+([0-9.]+)", output)[1]) * answered / max(1, requests),
+            answered=answered,
             spread=Spread(*(int(micros) / 1000 for micros in took.groups())),
-            refused=0 if refused is None else int(refused[1]),
         )
 
 
