@@ -1,12 +1,14 @@
 """`ringfence audit`: are the books right, and where is what has moved no money (contract §9)."""
 
 import asyncio
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from services.commands.audit_checks import EXTRA_CHECKS
 from services.commands.audit_counts import Waiting, count_waiting
+from services.commands.audit_usage import NAME, missing_usage
 from services.commands.console import print_json, print_table, say
 from services.commands.environment import known_environment, setting
 from services.commands.failures import CommandFailed, ExitCode
@@ -15,12 +17,18 @@ from shared.postgres.audit import FINDINGS_SHOWN_MAX, Finding, Report, audit_boo
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document instead of tables.")]
 
 
-def audit(json: JsonOption = False) -> None:
+UsageOption = Annotated[
+    Path | None,
+    typer.Option("--usage", metavar="FILE", help="Also list which of these usage events the books lack; - is stdin."),
+]
+
+
+def audit(json: JsonOption = False, usage: UsageOption = None) -> None:
     """Check every invariant of the books in one snapshot; count what is waiting, in retry, parked or dead.
 
     Exit codes: 0 clean, 1 findings, 2 could not check (PostgreSQL or, where it is set, RabbitMQ out of reach).
     """
-    report, waiting = asyncio.run(_audit())
+    report, waiting = asyncio.run(_audit(usage))
     if json:
         print_json(_as_json(report, waiting))
     else:
@@ -31,13 +39,15 @@ def audit(json: JsonOption = False) -> None:
         raise CommandFailed(f"the queues could not be counted: {waiting.unreachable}", ExitCode.COULD_NOT)
 
 
-async def _audit() -> tuple[Report, Waiting]:
+async def _audit(usage: Path | None) -> tuple[Report, Waiting]:
     url = setting("RINGFENCE_POSTGRES_URL")
     report = await audit_books(url)
     for check in EXTRA_CHECKS:
         found = await check.run(known_environment())
         if found is not None:
             report = Report((*report.checked, check.name), (*report.findings, *found))
+    if usage is not None:
+        report = Report((*report.checked, NAME), (*report.findings, *await missing_usage(url, usage)))
     return report, await count_waiting(url, known_environment().get("RINGFENCE_AMQP_URL"))
 
 

@@ -19,3 +19,9 @@ ORDER BY place, what
 
 -- name: clock_offset
 SELECT microseconds FROM ledger.clock_offset_v1
+
+-- name: usage_not_in_books
+SELECT account_id, source, event_id FROM unnest($1::text[], $2::text[], $3::text[]) AS told (account_id, source, event_id)
+WHERE NOT EXISTS (
+    SELECT FROM ledger.usage_events AS known
+    WHERE known.account_id = told.account_id AND known.source = told.source AND known.event_id = told.event_id);

@@ -241,7 +241,7 @@ class Load:
             await self._go_on(place, answer)
         elif status == 402:
             self.model.refused[place] = answer["error"]["code"]
-        else:
+        elif status is None:  # after a 503 there is nothing to give back: a hold that was placed all the same expires
             await self._give_back(place)
 
     async def _go_on(self, place: tuple[str, str, str], answer: dict[str, Any]) -> None:
