@@ -21,7 +21,6 @@ from prometheus_client import Counter
 from shared import tracing
 from shared.access import Access, Kind, Principal, Tenant
 from shared.announcer import DELAYED_BY, Announcer
-from shared.backlog import WATCH_SECONDS, Backlogs
 from shared.clock import Clock, MovableClock
 from shared.http_app import build_app
 from shared.messaging.rabbit import Rabbit
@@ -86,8 +85,7 @@ async def host(services: Sequence[Service], settings: Settings, *, listen: bool 
         stack.push_async_callback(_drain, announcer)
         running = {service.name: await stack.enter_async_context(service.start(context)) for service in services}
         await _start_consumers(stack, running)
-        backlogs = Backlogs(broker, [queue for service in services for queue in service.hears])
-        await _start_jobs(stack, running, announcer, backlogs, shared_pool, clock, settings)
+        await _start_jobs(stack, running, announcer, shared_pool, clock, settings)
         app, asgi = build_app(services, running, context)
         url = await stack.enter_async_context(_serve(asgi, settings)) if listen else ""
         log.info("started", services=[service.name for service in services], url=url)
@@ -171,13 +169,11 @@ async def _start_jobs(
     stack: AsyncExitStack,
     running: dict[str, Running],
     announcer: Announcer,
-    backlogs: Backlogs,
     pool: asyncpg.Pool,
     clock: MovableClock,
     settings: Settings,
 ) -> None:
     jobs = [job for service in running.values() for job in service.jobs]
-    jobs.append(Job("watch_backlogs", WATCH_SECONDS, backlogs.look))
     jobs.append(Job("sweep_outbox", SWEEP_SECONDS, announcer.sweep))
     if settings.test_clock:
         jobs.append(Job("follow_clock", CLOCK_POLL_SECONDS, lambda: _follow_clock(pool, clock)))

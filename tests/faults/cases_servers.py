@@ -149,7 +149,7 @@ async def backlog_age_s(run: Run) -> float:
     """As a monitoring system reads it; 0 when the ledger does not say."""
     answer = await run.stage.wire.ask("GET", f"{run.stage.parties['ledger'].direct_url}/metrics")
     for line in answer.body.decode().splitlines():
-        if line.startswith(f'ringfence_backlog_age_seconds{{queue="{USAGE_QUEUE}"}}'):
+        if line.startswith(f'ringfence_consumer_lag_seconds{{queue="{USAGE_QUEUE}"}}'):
             return float(line.rsplit(" ", 1)[1])
     return 0.0
 

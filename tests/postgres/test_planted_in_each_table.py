@@ -36,7 +36,6 @@ PLANTED = {
     "payments.attempts.amount_cents": "chg_1",
     "payments.refunds.amount_cents": "ref_1",
     "payments.disputes.amount_cents": "dp_1",
-    "subscriptions.periods.billable_ms": "sub_client-00000",
     "subscriptions.payment_requests.amount_cents": "preq_",
 }
 TERMS = {
@@ -59,6 +58,7 @@ TERMS = {
     "payments.profiles.reload_minimum_cents": "set by the customer",
     "payments.profiles.reload_amount_cents": "set by the customer",
     "payments.profiles.reload_monthly_limit_cents": "set by the customer",
+    "subscriptions.periods.billable_ms": "compared in whole cents with what is asked for: a millisecond is below that",
     "subscriptions.packs.minutes": "set by the agency",
     "subscriptions.packs.price_cents": "set by the agency",
     "subscriptions.plans.included_minutes": "set by the agency; a subscription keeps its own copy",
@@ -116,8 +116,10 @@ async def _fill(connection: asyncpg.Connection) -> None:
     await place_hold(connection, "ada", "c1", amount_micros=180_000, expires_at=later, now=NOW)
     await place_hold(connection, "client-00000", "c2", amount_micros=0, expires_at=later, now=NOW)
     await connection.execute(USE, NOW)
-    await connection.execute(GRANT, NOW)
-    await connection.execute("UPDATE ledger.pools SET wallet_ms = 60000, entry_count = entry_count + 1")
+    await connection.execute(GRANT_AND_INVOICE, NOW)
+    await connection.execute(
+        "UPDATE ledger.pools SET wallet_ms = 60000, billable_ms = 0, entry_count = entry_count + 2"
+    )
     await connection.execute(CLOSE_PERIOD, NOW)
     await connection.execute(ASK_FOR_USAGE, NOW)
 
@@ -128,9 +130,11 @@ USE = """
         ARRAY['{}'::json], '{NULL}', '{NULL}', '{posted}', '{1}', '{NULL}', '{f}', '{c0}', '{t}', '{-180000}', '{call}',
         '{a call}', '{call}', '{c0}', ARRAY['{"components": [{"amount_usd": "0.18"}]}'::json], 'revenue', $1::timestamptz)
 """
-GRANT = """
+GRANT_AND_INVOICE = """
     INSERT INTO ledger.pool_transfers (account_id, seq, pool, amount_ms, balance_after_ms, reason, created_at)
-    SELECT account_id, entry_count + 1, 'wallet', 60000, 60000, 'granted', $1 FROM ledger.pools
+    SELECT account_id, entry_count + place, pool, ms, after_ms, reason, $1 FROM ledger.pools,
+           (VALUES (1, 'wallet', 60000, 60000, 'granted'), (2, 'billable', -90000, 0, 'invoiced'))
+           AS moved (place, pool, ms, after_ms, reason)
 """
 CLOSE_PERIOD = """
     WITH canceled AS (
