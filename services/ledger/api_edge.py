@@ -16,6 +16,7 @@ from shared.contracts.ledger_api_v1 import Refusal
 from shared.edge import parse_body
 from shared.http_app import OrjsonResponse
 from shared.http_errors import ApiError, not_found
+from shared.openapi import AccountNamed
 from shared.postgres.idempotency import Answer, Attempt, attempt
 from shared.postgres.pool import OUTAGES
 
@@ -91,9 +92,9 @@ def platform_account(context: LedgerContext) -> Any:
 def account_asked_about(context: LedgerContext) -> Any:
     """A dependency for §5 and §6: the account of the key, or the one named in the header Ringfence-Account."""
 
-    async def account_of_request(request: Request) -> str:
+    async def account_of_request(request: Request, named: AccountNamed = None) -> str:
         principal = await context.host.access.principal(request.headers.get("authorization"))
-        return await context.host.access.account_id(principal, request.headers.get("ringfence-account"))
+        return await context.host.access.account_id(principal, named)
 
     return Depends(account_of_request)
 

@@ -13,7 +13,7 @@ CODE = ("services", "shared", "deploy")
 LINES_PER_FILE_MAX = 300
 LINES_PER_FUNCTION_MAX = 70
 BANNED_NAMES = {"util", "utils", "common", "helper", "helpers", "manager", "base", "data", "info", "misc"}
-WIRE_UP = ("api", "runtime", "http_app", "service", "specs", "pages", "asking")
+WIRE_UP = ("api", "runtime", "http_app", "openapi", "service", "specs", "pages", "asking")
 
 
 def sources(*folders: str) -> list[Path]:
@@ -108,7 +108,8 @@ TRACKED = [
     path
     for path in sorted(ROOT.rglob("*"))
     if path.is_file()
-    and not {".git", ".venv", ".ringfence", "__pycache__", "node_modules"} & set(path.relative_to(ROOT).parts)
+    and not {".git", ".venv", ".ringfence", ".pytest_cache", "__pycache__", "node_modules"}
+    & set(path.relative_to(ROOT).parts)
     and path.suffix in {".py", ".md", ".toml", ".yml", ".yaml", ".sql", ".json", ".lock", ".sh", ".html", ""}
 ]
 
