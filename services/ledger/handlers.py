@@ -19,6 +19,7 @@ from services.ledger.domain.posting import Judge, Later, Posting, price_ahead
 from services.ledger.domain.usage import Refused, UsageFact, read_usage
 from services.ledger.plans import recall_plans
 from shared import strict_json
+from shared.contracts.queues_v1 import ACCEPT_HEADER
 from shared.contracts.usage_v1 import NumberChanged, UsageAdjusted
 from shared.messaging.messages import Dead, Incoming, Outcome, Outcomes, Retry
 from shared.postgres.pool import Connection, transaction
@@ -30,7 +31,6 @@ EVENTS_PER_GROUP_MAX = LANES * EVENTS_PER_COMMIT_MAX
 EVENTS_PER_TURN = 8
 SLOW = (NumberChanged, UsageAdjusted)
 """Few and far between: these are recorded one by one."""
-ACCEPT_HEADER = "ringfence-accept-twin"
 
 
 @dataclass(slots=True)
