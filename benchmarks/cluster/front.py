@@ -46,7 +46,7 @@ class Front:
 
 
 async def _relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
+    with suppress(OSError, RuntimeError):  # uvloop raises the latter for an end that is closed already
         while chunk := await reader.read(CHUNK):
             writer.write(chunk)
             await writer.drain()
