@@ -55,7 +55,7 @@ async def measure(stage: Stage, limits: Limits) -> list[Figure]:
             await _grow(ready, size)
             sizes.append(await _costs(stage, ready, gate, f"{size:,} transfers"))
         await _more_accounts(stage, ready)
-        sizes.append(await _costs(stage, ready, gate, f"that and {stage.many(MANY_ACCOUNTS):,} accounts"))
+        sizes.append(await _costs(stage, ready, gate, f"{sizes[-1].words} and {stage.many(MANY_ACCOUNTS):,} accounts"))
     return _figures(sizes)
 
 
