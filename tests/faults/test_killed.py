@@ -134,6 +134,7 @@ async def ledger(settings: Settings, tmp_path: Path) -> AsyncIterator[ServicePro
     await process.kill()
 
 
+@pytest.mark.long
 async def test_a_ledger_killed_six_times_bills_everything_once_and_tells_the_last_balance(
     ledger: ServiceProcess, settings: Settings, database_url: str
 ) -> None:

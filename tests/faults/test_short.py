@@ -1,7 +1,9 @@
-"""The short set, for every `make test`; `make faults` runs the long one."""
+"""The short set: the kills in every `make test`, the rest with `make faults`, which runs the long one as well."""
 
 import asyncio
 from pathlib import Path
+
+import pytest
 
 from deploy.local.servers import Servers
 from tests.faults.cases_crashes import kill_each_service
@@ -29,6 +31,7 @@ async def test_each_service_killed_five_times_at_random_loses_and_doubles_nothin
     assert outcome.faults == 30
 
 
+@pytest.mark.long
 async def test_cuts_silence_alarms_and_bad_messages_lose_and_double_nothing(
     servers: Servers, template_url: str, tmp_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ async def disbelieve(ringfence: Hosted, platform: httpx.AsyncClient, *words: str
     assert (await platform.get("/healthz")).status_code == 200
 
 
+@pytest.mark.long
 async def test_the_description_holds_for_whatever_schemathesis_thinks_of(
     ringfence: Hosted, platform: httpx.AsyncClient
 ) -> None:

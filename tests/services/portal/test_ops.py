@@ -102,6 +102,7 @@ async def test_charges_nobody_knows_the_end_of_are_listed_and_those_a_customer_m
     async with httpx.AsyncClient(base_url=os.environ["RINGFENCE_STRIPE_API_URL"], timeout=30) as stripe:
         await Sim(stripe).webhook_fault("drop")
         await Sim(stripe).fault("^/v1/payment_intents$", when="after", action="status", status=502, times=20)
+        await Sim(stripe).fault("^/v1/events$", when="before", action="status", status=502, times=20)
         lost = await clients[unknown["id"]].post("/v1/billing/top-up", json={"amount_cents": 2_200})
         assert lost.status_code == 502, lost.text
         page = (await operator.get("/ops")).text
