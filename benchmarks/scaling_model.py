@@ -25,7 +25,7 @@ USED = 0.7
 MACHINES = (1, 10, 100, 1_000)
 SKEWS = {"mild": 0.6, "strong": 1.0}
 """Exponent of Zipf's law: the n-th largest account has 1/n^s of the largest one's calls."""
-CAMPAIGN_CALLS_PER_SECOND = 3_000
+CAMPAIGN_CALLS_PER_SECOND = 1_000
 CAMPAIGN_SECONDS = 2.0
 LATE_SECONDS = 0.1
 
@@ -35,9 +35,9 @@ class Costs:
     """CPU time of one call (hold, two extends, one usage event, one balance event) in µs, all processes; the cores of a
     machine; and how many calls a second one account's row can take, whatever the machine."""
 
-    call_micros: float = 900.0
+    call_micros: float = 2_584.0
     cores: int = 2
-    account_per_second: float = 8_000.0
+    account_per_second: float = 719.0
 
     @property
     def machine_per_second(self) -> float:
