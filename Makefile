@@ -28,7 +28,7 @@ run: .venv/ready
 	@$(BIN)/ringfence run
 
 test: lint
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile
 
 bench: .venv/ready
 	@$(BIN)/python -m benchmarks

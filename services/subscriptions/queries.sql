@@ -191,8 +191,10 @@ SELECT ledger.note_integer_ids_v1(ARRAY[$1::text], ARRAY[$1::text])
 -- name: know_client
 INSERT INTO subscriptions.clients (account_id, agency_id) VALUES ($1, $2) ON CONFLICT (account_id) DO NOTHING
 
+-- The key never changes, and a renewal that writes a request of this client while it holds the subscription we are
+-- about to lock must not wait for us.
 -- name: lock_client
-SELECT * FROM subscriptions.clients WHERE account_id = $1 FOR UPDATE
+SELECT * FROM subscriptions.clients WHERE account_id = $1 FOR NO KEY UPDATE
 
 -- name: client
 SELECT * FROM subscriptions.clients WHERE account_id = $1

@@ -156,6 +156,7 @@ async def test_a_ledger_killed_six_times_bills_everything_once_and_tells_the_las
     await broker.close()
 
 
+@pytest.mark.long
 async def test_broker_and_database_killed_under_load_lose_nothing_that_was_acknowledged(
     ledger: ServiceProcess, settings: Settings, servers: Servers, database_url: str
 ) -> None:
