@@ -137,6 +137,7 @@ async def test_run_starts_from_nothing_stops_cleanly_and_keeps_its_data(tmp_path
     assert alive(servers) == []
 
 
+@pytest.mark.long
 async def test_told_to_stop_while_it_starts_it_leaves_nothing_running(tmp_path: Path) -> None:
     home = tmp_path / "home"
     async with running(clean_environment(home)) as process:

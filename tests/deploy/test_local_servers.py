@@ -76,6 +76,7 @@ async def test_servers_of_others_are_left_alone(servers: Servers) -> None:
         assert address.port not in DEFAULT_PORTS
 
 
+@pytest.mark.long
 async def test_what_servers_acknowledged_survives_their_sudden_death(servers: Servers) -> None:
     await leave_something(servers)
     await asyncio.sleep(BROKER_REGISTERS_SECONDS)

@@ -153,6 +153,7 @@ def test_the_day_shows_what_it_promises(story: str, shown: str) -> None:
     assert shown in re.sub(r"\s+", " ", story)
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_it_cleanly() -> None:
     with demo() as process:
         assert process.stdout is not None

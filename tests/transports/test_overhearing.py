@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from deploy.local.rabbitmq import PrivateBroker
 from shared.messaging.messages import Incoming, Message
 from shared.messaging.rabbit import Rabbit
@@ -32,6 +34,7 @@ async def test_after_closing_nothing_is_heard_and_no_queue_is_left(rabbit: Rabbi
     assert heard == []
 
 
+@pytest.mark.long
 async def test_overhearing_comes_back_after_a_killed_broker(server: PrivateBroker, rabbit: Rabbit) -> None:
     await rabbit.declare(Topology(()))
     heard: list[bytes] = []

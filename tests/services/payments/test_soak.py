@@ -26,7 +26,7 @@ from shared.crash_points import Crashed, arm
 from shared.http_errors import ApiError
 from tests.services.payments.light import Light, light_system, own_database
 
-SEEDS = int(os.environ.get("RINGFENCE_SOAK_SEEDS", "6"))
+SEEDS = int(os.environ.get("RINGFENCE_SOAK_SEEDS", "3"))
 STEPS = int(os.environ.get("RINGFENCE_SOAK_STEPS", "200"))
 POINTS = (
     "charge_created",
