@@ -9,7 +9,6 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Protocol
 
 import asyncpg
@@ -18,9 +17,10 @@ import structlog
 from services.gatekeeper.answers import UNAVAILABLE, UNAVAILABLE_CODE, Answer
 from services.gatekeeper.domain.asks import Ask
 from services.gatekeeper.handlers import Settled
-from services.gatekeeper.lane import OUT_OF_REACH, Lane, Settles, is_outage
+from services.gatekeeper.lane import Lane, Settles, is_outage
 from services.gatekeeper.metrics import METRICS
 from shared import tracing
+from shared.postgres.pool import OUTAGES
 
 log = structlog.get_logger(__name__)
 
@@ -110,7 +110,7 @@ class Gate:
         try:
             async with asyncio.timeout(WARM_UP_SECONDS_MAX):
                 await lane.ready()
-        except OUT_OF_REACH as outage:
+        except OUTAGES as outage:
             log.warning("not_warmed_up", error=repr(outage))
 
     async def _wait_for_work(self) -> None:
@@ -159,10 +159,10 @@ class Gate:
     async def _commit(self, lane: Lane, asks: Sequence[Ask]) -> Settled:
         """Whoever sits on one account's row keeps its own asks from an answer, and no others."""
         try:
-            return await lane.commit(self._settle, asks)
+            return await lane.commit(asks)
         except asyncpg.LockNotAvailableError:
             log.warning("account_locked_for_long", checks=len(asks))
-            return await lane.commit(partial(self._settle, skips_locked=True), asks)
+            return await lane.commit(asks, skips_locked=True)
 
     async def _settle_one_by_one(self, lane: Lane, batch: list[_Waiting]) -> None:
         """One of them is our mistake: the others must not suffer for it, nor wait until it is logged."""

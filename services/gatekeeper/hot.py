@@ -17,7 +17,6 @@ from services.gatekeeper import reads
 from services.gatekeeper.answers import UNAVAILABLE, UNAVAILABLE_CODE, Answer, answer_of_error
 from services.gatekeeper.domain.asks import Ask
 from services.gatekeeper.gate import Gate
-from services.gatekeeper.lane import OUT_OF_REACH
 from services.gatekeeper.metrics import METRICS
 from services.gatekeeper.reads import Reader
 from services.gatekeeper.requests import read_check, read_extension, read_release
@@ -26,6 +25,7 @@ from shared.contracts.checks_v1 import Kind
 from shared.edge import _REQUEST_ID as REQUEST_ID
 from shared.edge import BODY_BYTES_MAX, Receive, Send, parse_body, read_body
 from shared.http_errors import ApiError, forbidden, not_found
+from shared.postgres.pool import OUTAGES
 
 KINDS: Final[tuple[Kind, ...]] = ("call", "sms", "chat", "campaign")
 PREFIX: Final = "/v1/checks/"
@@ -69,7 +69,7 @@ class HotRoutes:
             answer = await self._answer(scope, receive, authorization)
         except ApiError as error:
             answer = answer_of_error(error)
-        except OUT_OF_REACH as outage:
+        except OUTAGES as outage:
             log.warning("books_out_of_reach", path=scope["path"], error=repr(outage))
             METRICS.decisions["none", UNAVAILABLE_CODE] += 1
             answer = UNAVAILABLE

@@ -1,7 +1,7 @@
 """The gate's own connection to the books, and what counts as not reaching them."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 import asyncpg
@@ -11,15 +11,6 @@ from services.gatekeeper.handlers import Settled
 from shared.postgres.pool import OUTAGES, Connection
 
 OPENING_SECONDS_MAX = 10.0
-
-OUT_OF_REACH: tuple[type[BaseException], ...] = (
-    *OUTAGES,
-    asyncpg.exceptions.OperatorInterventionError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.DeadlockDetectedError,
-)
-
-
 NO_OUTAGE = asyncpg.LockNotAvailableError | asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError
 
 
@@ -34,7 +25,7 @@ class Settles(Protocol):
 def is_outage(error: BaseException) -> bool:
     """asyncpg calls a value it can't encode an InterfaceError, too; that is nobody's outage, nor is a locked row, nor a
     plan that a migration has made stale: asked again, it is made anew."""
-    return isinstance(error, OUT_OF_REACH) and not isinstance(error, ValueError | NO_OUTAGE)
+    return isinstance(error, OUTAGES) and not isinstance(error, ValueError | NO_OUTAGE)
 
 
 class Lane:
@@ -50,11 +41,9 @@ class Lane:
         self._connection: asyncpg.pool.PoolConnectionProxy | None = None
         self._opening: asyncio.Task[asyncpg.pool.PoolConnectionProxy] | None = None
 
-    async def commit(
-        self, settle: Callable[[Connection, Sequence[Ask]], Awaitable[Settled]], asks: Sequence[Ask]
-    ) -> Settled:
+    async def commit(self, asks: Sequence[Ask], *, skips_locked: bool = False) -> Settled:
         """One transaction; rolled back when `settle` raises. After an outage or a timeout call `cut`."""
-        return await _transact(await self.ready(), settle, asks)
+        return await self._transact(await self.ready(), asks, skips_locked=skips_locked)
 
     async def ready(self) -> asyncpg.pool.PoolConnectionProxy:
         """The connection; cancelled, it goes on opening one for whoever asks next."""
@@ -76,11 +65,24 @@ class Lane:
         async with asyncio.timeout(OPENING_SECONDS_MAX):
             connection = await self._pool.acquire()
             try:
-                await _transact(connection, self._settle, [])
+                await self._transact(connection, [])
             except BaseException:
                 connection.terminate()
                 raise
         return connection
+
+    async def _transact(
+        self, connection: asyncpg.pool.PoolConnectionProxy, asks: Sequence[Ask], *, skips_locked: bool = False
+    ) -> Settled:
+        await connection.execute("BEGIN")
+        try:
+            settled = await self._settle(connection, asks, skips_locked=skips_locked)
+        except Exception as error:
+            if not is_outage(error):
+                await connection.execute("ROLLBACK")
+            raise
+        await connection.execute("COMMIT")
+        return settled
 
     def cut(self) -> None:
         """Drop the connection without asking the server, which may be the one that hangs."""
@@ -93,22 +95,6 @@ class Lane:
         self.cut()
         if self._opening is not None:
             self._opening.cancel()
-
-
-async def _transact(
-    connection: asyncpg.pool.PoolConnectionProxy,
-    settle: Callable[[Connection, Sequence[Ask]], Awaitable[Settled]],
-    asks: Sequence[Ask],
-) -> Settled:
-    await connection.execute("BEGIN")
-    try:
-        settled = await settle(connection, asks)
-    except Exception as error:
-        if not is_outage(error):
-            await connection.execute("ROLLBACK")
-        raise
-    await connection.execute("COMMIT")
-    return settled
 
 
 def _look_at(opening: asyncio.Task[asyncpg.pool.PoolConnectionProxy]) -> None:

@@ -17,9 +17,9 @@ from services.gatekeeper.gate import Gate, Limits
 from services.gatekeeper.handlers import Settle
 from services.gatekeeper.hears import QUEUE, answer_checks
 from services.gatekeeper.hot import PREFIX, HotRoutes
-from services.gatekeeper.lane import OUT_OF_REACH
 from services.gatekeeper.reads import Reader
 from services.gatekeeper.settings import GatekeeperSettings
+from shared.postgres.pool import OUTAGES
 from shared.postgres.reading import Reading
 from shared.price_books import PriceBooks
 from shared.service import Host, Job, Running, Service
@@ -53,7 +53,7 @@ async def start(host: Host) -> AsyncIterator[Running]:
         async def forget_old_rejections() -> None:
             await store.forget_rejections(pool, host.clock.now() - timedelta(days=settings.rejections_kept_days))
 
-        with suppress(*OUT_OF_REACH):
+        with suppress(*OUTAGES):
             await prices.learn()
         lanes = asyncio.create_task(gate.run(), name="gate")
         try:

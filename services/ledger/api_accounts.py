@@ -7,26 +7,14 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from services.ledger import accounts
 from services.ledger.accounts import Opening
-from services.ledger.api_edge import (
-    Cents,
-    Limit,
-    Offset,
-    SignedCents,
-    answered,
-    attempt_of,
-    books_router,
-    known_id,
-    platform_account,
-    platform_only,
-    secret_of_request,
-)
+from services.ledger.api_edge import Cents, SignedCents, books_router, known_id, platform_account, secret_of_request
 from services.ledger.context import LedgerContext
 from services.ledger.keys import add_account_key, new_salt, secret_from
 from services.ledger.postings import post_adjustment
 from shared.access import secret_hash
+from shared.api_edge import Limit, Offset, answered, attempt_of, platform_only, sends_integer_id
 from shared.contracts.fields_v1 import CallerId, Strict, Text
 from shared.contracts.ledger_api_v1 import Account, OpenedAccount, Page, Transaction
-from shared.edge import parse_body
 from shared.http_app import OrjsonResponse
 from shared.http_errors import ApiError
 from shared.openapi import TAKES_IDEMPOTENCY_KEY
@@ -70,12 +58,12 @@ class NewAccount(Strict):
     max_concurrent_calls: Calls | None = None
     signup_credit_cents: Cents | None = None
 
-    def opening(self, sent_id: object) -> Opening:
-        """The same as the ledger's own value, `sent_id` as the body had it. Raises 422 `currency_not_supported`."""
+    def opening(self, *, has_integer_id: bool) -> Opening:
+        """The same as the ledger's own value. Raises 422 `currency_not_supported`."""
         if self.currency.lower() != "usd":
             raise ApiError(422, "currency_not_supported", "Accounts are in usd.")
         fields = self.model_dump(exclude={"id", "agency", "currency"})
-        return Opening(account_id=self.id, has_integer_id=isinstance(sent_id, int), is_agency=self.agency, **fields)
+        return Opening(account_id=self.id, has_integer_id=has_integer_id, is_agency=self.agency, **fields)
 
 
 class AccountChange(Strict):
@@ -108,7 +96,7 @@ class Adjustment(Strict):
 def build_router(context: LedgerContext) -> APIRouter:
     router = books_router(prefix="/v1/accounts", tags=["accounts"])
     pool, clock = context.pool, context.host.clock
-    is_platform, account_in_path = platform_only(context), platform_account(context)
+    is_platform, account_in_path = platform_only(context.host.access), platform_account(context)
 
     @router.post(
         "",
@@ -120,7 +108,7 @@ def build_router(context: LedgerContext) -> APIRouter:
     )
     async def create(request: Request, body: NewAccount) -> Response:
         now = clock.now()
-        opening = body.opening(parse_body(await request.body()).get("id"))
+        opening = body.opening(has_integer_id=await sends_integer_id(request))
         maker = secret_of_request(request)
 
         async def work(connection: Connection) -> Answer:

@@ -7,8 +7,9 @@ from fastapi import APIRouter, Response
 from pydantic import Field, model_validator
 
 from services.ledger import clock_offset
-from services.ledger.api_edge import books_router, platform_only
+from services.ledger.api_edge import books_router
 from services.ledger.context import LedgerContext
+from shared.api_edge import platform_only
 from shared.clock import rfc3339
 from shared.contracts.fields_v1 import Instant, Strict
 from shared.contracts.ledger_api_v1 import ClockMoved
@@ -33,7 +34,7 @@ class ClockMove(Strict):
 
 
 def build_router(context: LedgerContext) -> APIRouter:
-    router = books_router(tags=["operations"], dependencies=[platform_only(context)])
+    router = books_router(tags=["operations"], dependencies=[platform_only(context.host.access)])
     clock = context.host.clock
 
     @router.post("/v1/test/clock", response_model=ClockMoved, summary="Move the clock of every service forward")

@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from services.ledger.account_events import list_events, place_of
-from services.ledger.api_edge import Limit, Offset, books_router
+from services.ledger.api_edge import books_router
 from services.ledger.context import LedgerContext
+from shared.api_edge import Limit, Offset
 from shared.contracts.ledger_api_v1 import AccountEvent, Page
 from shared.http_app import OrjsonResponse
 from shared.http_errors import invalid_request

@@ -3,15 +3,9 @@
 from fastapi import APIRouter, Request, Response
 
 from services.ledger import keys
-from services.ledger.api_edge import (
-    Limit,
-    Offset,
-    books_router,
-    known_id,
-    platform_account,
-    secret_of_request,
-)
+from services.ledger.api_edge import books_router, known_id, platform_account, secret_of_request
 from services.ledger.context import LedgerContext
+from shared.api_edge import Limit, Offset
 from shared.contracts.fields_v1 import Strict, Text
 from shared.contracts.ledger_api_v1 import Key, NewKey, Page
 from shared.http_app import OrjsonResponse

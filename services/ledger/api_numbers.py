@@ -4,10 +4,11 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
-from services.ledger.api_edge import Limit, Offset, books_router, known_id, platform_only
+from services.ledger.api_edge import books_router, known_id
 from services.ledger.context import LedgerContext
 from services.ledger.numbers import list_numbers, owner_of, suspend_number
 from shared.access import Principal
+from shared.api_edge import Limit, Offset, platform_only
 from shared.contracts.fields_v1 import CallerId, Strict
 from shared.contracts.ledger_api_v1 import Number, Page
 from shared.http_app import OrjsonResponse
@@ -26,7 +27,7 @@ ANYBODY = NumberOwner()
 
 def build_router(context: LedgerContext) -> APIRouter:
     router = books_router(prefix="/v1/numbers", tags=["numbers"])
-    access, platform = context.host.access, platform_only(context)
+    access, platform = context.host.access, platform_only(context.host.access)
 
     @router.get("", response_model=Page[Number], summary="List numbers, of all accounts or of one")
     async def list_all(

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from services.ledger import prices
-from services.ledger.api_edge import books_router, platform_account, platform_only
+from services.ledger.api_edge import books_router, platform_account
 from services.ledger.context import LedgerContext
+from shared.api_edge import platform_only
 from shared.contracts.ledger_api_v1 import AccountPrices, PublishedBook
 from shared.http_app import OrjsonResponse
 from shared.http_errors import not_found
@@ -18,7 +19,7 @@ Version = Annotated[int | None, Query(ge=1, le=2**31 - 1)]
 def build_router(context: LedgerContext) -> APIRouter:
     router = books_router(tags=["prices"])
     pool, clock = context.pool, context.host.clock
-    is_platform, account_in_path = platform_only(context), platform_account(context)
+    is_platform, account_in_path = platform_only(context.host.access), platform_account(context)
 
     @router.put(
         "/v1/prices",

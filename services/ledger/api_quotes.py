@@ -5,9 +5,10 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from services.ledger.api_edge import EVENTS_MAX, books_router, platform_only, refuse_too_many_events
+from services.ledger.api_edge import EVENTS_MAX, books_router, refuse_too_many_events
 from services.ledger.context import LedgerContext
 from services.ledger.quotes import quote_events
+from shared.api_edge import platform_only
 from shared.contracts.fields_v1 import Strict
 from shared.contracts.ledger_api_v1 import Quote
 from shared.http_app import OrjsonResponse
@@ -24,7 +25,7 @@ class QuoteRequest(Strict):
 
 
 def build_router(context: LedgerContext) -> APIRouter:
-    router = books_router(tags=["prices"], dependencies=[platform_only(context)])
+    router = books_router(tags=["prices"], dependencies=[platform_only(context.host.access)])
 
     @router.post(
         "/v1/prices/quote",

@@ -7,10 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from services.ledger.api_edge import LIMIT_MAX, Offset, account_asked_about, books_router
+from services.ledger.api_edge import books_router
 from services.ledger.context import LedgerContext
 from services.ledger.domain.statement import end_instant, reasons_of_kind, start_instant, wallet_entry
 from services.ledger.transactions import Wanted, csv_lines, list_transactions
+from shared.api_edge import LIMIT_MAX, Offset, account_asked_about
 from shared.contracts.ledger_api_v1 import Transaction, WalletTransaction
 from shared.http_app import OrjsonResponse
 from shared.http_errors import invalid_request
@@ -23,7 +24,7 @@ LimitIfAny = Annotated[int | None, Query(ge=1, le=LIMIT_MAX)]
 
 def build_router(context: LedgerContext) -> APIRouter:
     router = books_router(tags=["transactions"])
-    account = account_asked_about(context)
+    account = account_asked_about(context.host.access)
 
     @router.get(
         "/v1/billing/transactions",

@@ -6,15 +6,10 @@ from typing import Any, Final
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from services.ledger.api_edge import (
-    EVENTS_MAX,
-    books_router,
-    platform_only,
-    refuse_too_many_events,
-    unavailable,
-)
+from services.ledger.api_edge import EVENTS_MAX, books_router, refuse_too_many_events
 from services.ledger.context import LedgerContext
 from services.ledger.domain.usage import Refused, read_usage
+from shared.api_edge import platform_only, unavailable
 from shared.contracts.ledger_api_v1 import UsageTaken
 from shared.edge import parse_body
 from shared.http_app import OrjsonResponse
@@ -29,7 +24,7 @@ ROUTING_KEY: Final = "usage.http"
 
 
 def build_router(context: LedgerContext) -> APIRouter:
-    router = books_router(tags=["usage"], dependencies=[platform_only(context)])
+    router = books_router(tags=["usage"], dependencies=[platform_only(context.host.access)])
 
     @router.post(
         "/v1/usage",

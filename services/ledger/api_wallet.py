@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from services.ledger import wallet
-from services.ledger.api_edge import account_asked_about, books_router
+from services.ledger.api_edge import books_router
 from services.ledger.context import LedgerContext
+from shared.api_edge import account_asked_about
 from shared.contracts.ledger_api_v1 import WalletAnalytics, WalletBalance, WalletPricing
 from shared.http_app import OrjsonResponse
 
@@ -17,7 +18,7 @@ Days = Annotated[int, Query(ge=1, le=DAYS_MAX)]
 
 def build_router(context: LedgerContext) -> APIRouter:
     router = books_router(prefix="/v1/wallet", tags=["wallet"])
-    account = account_asked_about(context)
+    account = account_asked_about(context.host.access)
 
     @router.get("/balance", response_model=WalletBalance, summary="The balance, in dollars")
     async def balance(account_id: str = account) -> Response:

@@ -11,7 +11,6 @@ from services.payments.api_edge import (
     Cents,
     PaymentsRoute,
     PositiveCents,
-    account_asked_about,
     created,
     idempotency_key,
     refuse_other_currency,
@@ -21,6 +20,7 @@ from services.payments.domain.notice import REFUSAL_CODES, SIGNAL_LIFE, notice
 from services.payments.hosted_setup import fresh_setup_checkout
 from services.payments.policy import UNSET, Change, change_policy
 from services.payments.store import SQL, payable_account
+from shared.api_edge import account_asked_about
 from shared.contracts.fields_v1 import Strict
 from shared.http_app import OrjsonResponse
 from shared.http_errors import not_found
@@ -55,7 +55,7 @@ class SetupCheckout(Strict):
 
 def build_router(context: Context) -> APIRouter:
     router = APIRouter(prefix="/v1/billing", tags=["billing"], route_class=PaymentsRoute)
-    account = account_asked_about(context)
+    account = account_asked_about(context.host.access)
 
     async def account_answer(account_id: str) -> Response:
         state = await account_object.billing_state(context, account_id)

@@ -4,19 +4,16 @@ import re
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Response
-from fastapi.routing import APIRoute
+from fastapi import Request, Response
 from pydantic import Field
 
 from services.payments.cards import provider_unavailable
-from services.payments.context import Context
 from services.payments.keys import REPLAYED
 from services.payments.provider import ProviderUnavailable
 from services.payments.topups import Answer
+from shared.api_edge import BooksRoute
 from shared.http_app import OrjsonResponse
 from shared.http_errors import ApiError, invalid_request
-from shared.openapi import AccountNamed
-from shared.postgres.pool import OUTAGES
 
 CENTS_MAX = 10**9
 KEY_LENGTH_MAX = 255
@@ -27,7 +24,7 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 CardId = Annotated[str, Field(min_length=1, max_length=255)]
 
 
-class PaymentsRoute(APIRoute):
+class PaymentsRoute(BooksRoute):
     """502 where the provider gives no answer, 503 where the books are out of reach: nothing is left half done."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -38,30 +35,8 @@ class PaymentsRoute(APIRoute):
                 return await handler(request)
             except ProviderUnavailable:
                 raise provider_unavailable() from None
-            except OUTAGES:
-                message = "Billing is out of reach; try again."
-                raise ApiError(503, "billing_unavailable", message, headers={"Retry-After": "1"}) from None
 
         return answer_or_unavailable
-
-
-def account_asked_about(context: Context) -> Any:
-    """A dependency for §5 and §6: the account of the key, or the one named in the header Ringfence-Account."""
-
-    async def account_of_request(request: Request, named: AccountNamed = None) -> str:
-        principal = await context.host.access.principal(request.headers.get("authorization"))
-        return await context.host.access.account_id(principal, named)
-
-    return Depends(account_of_request)
-
-
-def platform_only(context: Context) -> Any:
-    """A dependency that lets only a platform key pass; raises 401 or 403."""
-
-    async def require_platform(request: Request) -> None:
-        await context.host.access.platform(request.headers.get("authorization"))
-
-    return Depends(require_platform)
 
 
 def idempotency_key(request: Request, in_body: str | None) -> str | None:

@@ -13,12 +13,13 @@ import orjson
 from fastapi import APIRouter, Path, Request, Response
 from pydantic import Field
 
-from services.payments.api_edge import CENTS_MAX, PaymentsRoute, idempotency_key, platform_only
+from services.payments.api_edge import CENTS_MAX, PaymentsRoute, idempotency_key
 from services.payments.cards import provider_unavailable
 from services.payments.context import Context
 from services.payments.keys import KEY_LIFE, REPLAYED, in_progress, key_reused, under_key
 from services.payments.refunds import TooMuch, begin_refund, drive_refund, is_refundable
 from services.payments.store import SQL, Attempt, lock_profile
+from shared.api_edge import platform_only
 from shared.contracts.fields_v1 import Strict, Text
 from shared.http_app import OrjsonResponse
 from shared.http_errors import ApiError, not_found
@@ -37,7 +38,9 @@ class RefundRequest(Strict):
 
 
 def build_router(context: Context) -> APIRouter:
-    router = APIRouter(tags=["transactions"], route_class=PaymentsRoute, dependencies=[platform_only(context)])
+    router = APIRouter(
+        tags=["transactions"], route_class=PaymentsRoute, dependencies=[platform_only(context.host.access)]
+    )
 
     @router.post(
         "/v1/transactions/{transaction_id}/refund",

@@ -8,17 +8,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from services.payments import account_object, topups
-from services.payments.api_edge import (
-    CENTS_MAX,
-    CardId,
-    PaymentsRoute,
-    account_asked_about,
-    created,
-    idempotency_key,
-    refuse_other_currency,
-)
+from services.payments.api_edge import CENTS_MAX, CardId, PaymentsRoute, created, idempotency_key, refuse_other_currency
 from services.payments.context import Context
 from services.payments.policy import Change, change_policy
+from shared.api_edge import account_asked_about
 from shared.contracts.fields_v1 import Strict
 from shared.http_app import OrjsonResponse
 from shared.openapi import TAKES_IDEMPOTENCY_KEY
@@ -76,7 +69,7 @@ class WalletTopUp(Strict):
 
 def build_router(context: Context) -> APIRouter:
     router = APIRouter(prefix="/v1/wallet", tags=["wallet"], route_class=PaymentsRoute)
-    account = account_asked_about(context)
+    account = account_asked_about(context.host.access)
 
     async def wallet_answer(account_id: str) -> Response:
         return OrjsonResponse(account_object.wallet_json(await account_object.billing_state(context, account_id)))

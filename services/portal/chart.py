@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
+from shared.money import MICROS_PER_CENT
+
 DAYS: Final = 30
 KINDS: Final[Mapping[str, str]] = {"call": "Calls", "sms": "Messages", "chat": "Chats", "number_fee": "Numbers"}
 WIDTH, HEIGHT = 600, 140
 STEP, BAR = WIDTH // DAYS, 12
-MICROS_PER_CENT = 10_000
 
 
 @dataclass(frozen=True, slots=True)

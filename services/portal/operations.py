@@ -12,12 +12,12 @@ from services.portal.queues import WorkQueue
 from services.portal.store import QUERIES
 from services.portal.words import age, money
 from shared.messaging.errors import MessagingError
+from shared.money import MICROS_PER_CENT
 
 SHOWN: Final = 25
 STUCK_AFTER: Final = timedelta(minutes=5)
 TICKS_LATE_AFTER: Final = timedelta(minutes=5)
 REFUSED_WITHIN: Final = timedelta(hours=1)
-MICROS_PER_CENT: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,20 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Response
 from pydantic import Field, StringConstraints
 
-from services.subscriptions.api_edge import (
-    BooksRoute,
-    Client,
-    Limit,
-    Offset,
-    agency_of,
-    client_in_path,
-)
+from services.subscriptions.api_edge import Client, agency_of, client_in_path
 from services.subscriptions.context import SubscriptionsContext
 from services.subscriptions.domain.access import refusal
 from services.subscriptions.shapes import access_json, client_json, pack_json, page, plan_json
 from services.subscriptions.stories import QUERIES
 from services.subscriptions.subscribing import lock_client, require_active, require_no_subscription
 from shared.access import secret_hash
+from shared.api_edge import BooksRoute, Limit, Offset, sends_integer_id
 from shared.contracts.fields_v1 import CallerId, Strict, Text
 from shared.http_app import OrjsonResponse
 from shared.http_errors import ApiError, not_found
@@ -74,7 +68,7 @@ def _add_client_routes(
         now = context.now()
         account_id = body.id or new_id("acct", now)
         secret = "rf_" + base64.urlsafe_b64encode(os.urandom(24)).decode()
-        has_integer_id = isinstance((await request.json()).get("id"), int)
+        has_integer_id = await sends_integer_id(request)
         async with transaction(pool) as connection:
             if has_integer_id:
                 await connection.execute(QUERIES.note_integer_id, account_id)

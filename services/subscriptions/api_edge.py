@@ -1,35 +1,24 @@
 """What the routes have in common: who asks, for which agency and client, paging, books out of reach."""
 
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
+from fastapi import Depends, Request
 from pydantic import AfterValidator, Field, StringConstraints
 
 from services.subscriptions.context import SubscriptionsContext
 from services.subscriptions.stories import QUERIES
 from shared.access import Principal
 from shared.contracts.fields_v1 import Text, is_caller_id
-from shared.edge import parse_body
-from shared.http_app import OrjsonResponse
 from shared.http_errors import ApiError, forbidden, not_found
 from shared.money import micros_of_price
 from shared.openapi import AccountNamed
-from shared.postgres.idempotency import Answer, Attempt, attempt
-from shared.postgres.pool import OUTAGES
 
-LIMIT_MAX = 200
-OFFSET_MAX = 10**9
 CENTS_MAX = 10**9
 MINUTES_MAX = 10_000_000
 DAYS_MAX = 365
 RATE_MICROS_MAX = 10_000 * 1_000_000
 
-Limit = Annotated[int, Query(ge=1, le=LIMIT_MAX)]
-Offset = Annotated[int, Query(ge=0, le=OFFSET_MAX)]
 Cents = Annotated[int, Field(ge=0, le=CENTS_MAX)]
 Minutes = Annotated[int, Field(ge=0, le=MINUTES_MAX)]
 Days = Annotated[int, Field(ge=0, le=DAYS_MAX)]
@@ -47,30 +36,6 @@ Rate = Annotated[str, AfterValidator(_rate)]
 """A price of a minute: a decimal string, at most six decimals."""
 
 Name = Annotated[Text, StringConstraints(max_length=200)]
-
-
-class BooksRoute(APIRoute):
-    """A route that answers 503 `billing_unavailable` when the database is out of reach: try again, nothing is done;
-    and 400 `invalid_json` to an empty body where one is required.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handler = super().get_route_handler()
-        needs_body = self.body_field is not None and self.body_field.field_info.is_required()
-
-        async def answer_or_unavailable(request: Request) -> Response:
-            try:
-                return await handler(request)
-            except RequestValidationError:
-                if needs_body:
-                    parse_body(await request.body())
-                raise
-            except OUTAGES:
-                raise ApiError(
-                    503, "billing_unavailable", "Billing is out of reach; try again.", headers={"Retry-After": "1"}
-                ) from None
-
-        return answer_or_unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +101,3 @@ async def find_client(context: SubscriptionsContext, principal: Principal, accou
     if principal.kind != "platform" and not is_own and principal.account_id != tenant["parent_id"]:
         raise not_found("client")
     return Client(account_id, tenant["parent_id"], asks_itself=is_own)
-
-
-async def attempt_of(request: Request, route: str, account_id: str) -> Attempt:
-    """The request as idempotency sees it: its key, its path and its body."""
-    body = await request.body()
-    what = [request.url.path, parse_body(body) if body else None]
-    return attempt(account_id=account_id, route=route, key=request.headers.get("idempotency-key"), request=what)
-
-
-def answered(answer: Answer) -> Response:
-    """An answer, with the header that tells a replay."""
-    return OrjsonResponse(answer.body, status_code=answer.status, headers=answer.headers)

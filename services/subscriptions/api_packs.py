@@ -5,19 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from services.subscriptions.api_edge import (
-    MINUTES_MAX,
-    BooksRoute,
-    Cents,
-    Currency,
-    Limit,
-    Name,
-    Offset,
-    agency_of,
-)
+from services.subscriptions.api_edge import MINUTES_MAX, Cents, Currency, Name, agency_of
 from services.subscriptions.context import SubscriptionsContext
 from services.subscriptions.shapes import pack_json, page
 from services.subscriptions.stories import QUERIES
+from shared.api_edge import BooksRoute, Limit, Offset
 from shared.contracts.fields_v1 import Strict
 from shared.http_app import OrjsonResponse
 from shared.http_errors import not_found

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import StringConstraints
 
-from services.subscriptions.api_edge import BooksRoute, Limit, Offset, find_client, principal_of
+from services.subscriptions.api_edge import find_client, principal_of
 from services.subscriptions.context import SubscriptionsContext
 from services.subscriptions.domain.payment_requests import PaymentRequest, RequestStatus
 from services.subscriptions.rows import request_of
@@ -13,6 +13,7 @@ from services.subscriptions.shapes import page, request_json
 from services.subscriptions.stories import QUERIES
 from services.subscriptions.subscribing import change_request, lock_client
 from shared.access import Principal
+from shared.api_edge import BooksRoute, Limit, Offset
 from shared.contracts.fields_v1 import Strict, is_caller_id
 from shared.http_app import OrjsonResponse
 from shared.http_errors import ApiError, forbidden, not_found

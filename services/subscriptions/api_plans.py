@@ -5,23 +5,13 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Response
 from pydantic import Field
 
-from services.subscriptions.api_edge import (
-    BooksRoute,
-    Cents,
-    Currency,
-    Days,
-    Limit,
-    Minutes,
-    Name,
-    Offset,
-    Rate,
-    agency_of,
-)
+from services.subscriptions.api_edge import Cents, Currency, Days, Minutes, Name, Rate, agency_of
 from services.subscriptions.context import SubscriptionsContext
 from services.subscriptions.domain.rhythm import COUNT_MAX, Unit
 from services.subscriptions.rows import Row
 from services.subscriptions.shapes import page, plan_json
 from services.subscriptions.stories import QUERIES
+from shared.api_edge import BooksRoute, Limit, Offset
 from shared.contracts.fields_v1 import Strict
 from shared.http_app import OrjsonResponse
 from shared.http_errors import ApiError, invalid_request, not_found

@@ -4,13 +4,14 @@ from typing import Literal
 
 from fastapi import APIRouter, Request, Response
 
-from services.subscriptions.api_edge import BooksRoute, Client, answered, attempt_of, client_in_path
+from services.subscriptions.api_edge import Client, client_in_path
 from services.subscriptions.context import SubscriptionsContext
 from services.subscriptions.domain.lifecycle import Status
 from services.subscriptions.rows import subscription_of
 from services.subscriptions.shapes import request_json, subscription_json, usage_json
 from services.subscriptions.stories import QUERIES
 from services.subscriptions.subscribing import apply_pack, cancel_subscription, start_subscription
+from shared.api_edge import BooksRoute, answered, attempt_of
 from shared.contracts.fields_v1 import Strict
 from shared.http_app import OrjsonResponse
 from shared.http_errors import invalid_request, not_found
@@ -51,7 +52,7 @@ def build_router(context: SubscriptionsContext) -> APIRouter:
             )
             return Answer(201, subscription_json(subscription))
 
-        answer = await once(pool, await attempt_of(request, START, client.account_id), now, work)
+        answer = await once(pool, await attempt_of(request, START, account_id=client.account_id), now, work)
         context.host.announcer.tell([client.account_id])
         return answered(answer)
 
@@ -107,7 +108,7 @@ def build_router(context: SubscriptionsContext) -> APIRouter:
             )
             return Answer(201, request_json(asked))
 
-        answer = await once(pool, await attempt_of(request, APPLY, client.account_id), now, work)
+        answer = await once(pool, await attempt_of(request, APPLY, account_id=client.account_id), now, work)
         context.host.announcer.tell([client.account_id])
         return answered(answer)
 

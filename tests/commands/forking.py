@@ -7,10 +7,9 @@ last three are paths), and answers each with the exit code.
 import json
 import os
 import sys
-import traceback
-from typing import Any
+from typing import Any, NoReturn
 
-from services.__main__ import main
+from tests import forked
 
 
 def serve() -> None:
@@ -23,30 +22,16 @@ def serve() -> None:
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def become(request: dict[str, Any]) -> None:
+def become(request: dict[str, Any]) -> NoReturn:
     """Be the command; never returns."""
-    os.environ.clear()
-    os.environ.update(request["environment"])
-    for number, path, flags in (
-        (0, request["stdin"], os.O_RDONLY),
-        (1, request["out"], os.O_WRONLY | os.O_CREAT),
-        (2, request["err"], os.O_WRONLY | os.O_CREAT),
-    ):
-        os.dup2(os.open(path, flags, 0o600), number)
-    sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115
-    sys.argv = ["ringfence", *request["words"]]
-    code = 1
-    try:
-        main()
-        code = 0
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
-    except BaseException:  # noqa: BLE001
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    forked.be_command(
+        request["words"],
+        request["environment"],
+        stdin=os.open(request["stdin"], os.O_RDONLY),
+        stdout=os.open(request["out"], os.O_WRONLY | os.O_CREAT, 0o600),
+        stderr=os.open(request["err"], os.O_WRONLY | os.O_CREAT, 0o600),
+    )
+    forked.run()
 
 
 if __name__ == "__main__":

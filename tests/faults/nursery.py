@@ -9,13 +9,12 @@ import json
 import os
 import signal
 import sys
-import traceback
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import shared.clock
-from services.__main__ import main
 from shared import crash_points
+from tests import forked
 
 
 def serve() -> None:
@@ -28,33 +27,18 @@ def serve() -> None:
         print(pid, flush=True)
 
 
-def become(request: dict[str, Any]) -> None:
+def become(request: dict[str, Any]) -> NoReturn:
     """Be the command; never returns."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     os.setsid()
-    os.environ.clear()
-    os.environ.update(request["environment"])
     log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for number, opened in ((0, os.open(os.devnull, os.O_RDONLY)), (1, log), (2, log)):
-        os.dup2(opened, number)
-    sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    forked.be_command(request["words"], request["environment"], stdin=nothing, stdout=log, stderr=log)
     if request["skew_file"]:
         be_wrong_about_time(request["skew_file"])
     crash_points.arm(os.environ.get(crash_points.VARIABLE, ""), ends_process=True)
-    sys.argv = ["ringfence", *request["words"]]
-    code = 1
-    try:
-        main()
-        code = 0
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) else 1
-    except BaseException:  # noqa: BLE001
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+    forked.run()
 
 
 def be_wrong_about_time(skew_file: str) -> None:

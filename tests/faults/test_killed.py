@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-import aio_pika
 import asyncpg
 import orjson
 import pytest
@@ -16,44 +15,16 @@ from deploy.local.servers import Servers
 from shared.messaging.errors import MessagingError
 from shared.messaging.messages import Message
 from shared.messaging.rabbit import Rabbit
-from shared.messaging.topology import EVENTS, USAGE
+from shared.messaging.topology import USAGE
 from shared.postgres.audit import audit_books
 from shared.settings import Settings
+from tests.faults.witness import Witness, listening
 from tests.processes import ServiceProcess
 from tests.usage import call_ended
 
 ACCOUNTS = 100
 EVENTS_PER_MESSAGE = 10
 COST_MICROS = 180_000
-
-
-class Dashboard:
-    """Hears every balance, keeps the latest by version, as a dashboard should."""
-
-    def __init__(self) -> None:
-        self.latest: dict[str, tuple[int, int]] = {}
-
-    async def hear(self, message: aio_pika.abc.AbstractIncomingMessage) -> None:
-        data = orjson.loads(message.body)["data"]
-        known = self.latest.get(data["account_id"], (-1, 0))
-        self.latest[data["account_id"]] = max(known, (data["version"], data["balance_cents"]))
-        await message.ack()
-
-
-@asynccontextmanager
-async def listening(amqp_url: str) -> AsyncIterator[Dashboard]:
-    """A durable queue of our own, so that a killed broker does not lose what waits in it."""
-    dashboard = Dashboard()
-    connection = await aio_pika.connect_robust(amqp_url, reconnect_interval=0.5)
-    async with connection:
-        channel = await connection.channel()
-        exchange = await channel.declare_exchange(EVENTS, aio_pika.ExchangeType.TOPIC, durable=True)
-        queue = await channel.declare_queue("dashboard.killed", durable=True, arguments={"x-queue-type": "quorum"})
-        await queue.purge()
-        await queue.bind(exchange, "balance_changed.#")
-        await queue.consume(dashboard.hear)
-        yield dashboard
-        await queue.delete(if_unused=False, if_empty=False)
 
 
 async def open_accounts(database_url: str) -> None:
@@ -110,7 +81,7 @@ async def all_billed(database_url: str, events: int, *, seconds: float) -> None:
     raise AssertionError(f"billed {billed} of {events}, {unsaid} still to be told")
 
 
-async def books_are_exact(database_url: str, events: int, dashboard: Dashboard) -> None:
+async def books_are_exact(database_url: str, events: int, witness: Witness) -> None:
     assert (await audit_books(database_url)).findings == ()
     connection = await asyncpg.connect(database_url)
     rows = await connection.fetch(
@@ -120,10 +91,10 @@ async def books_are_exact(database_url: str, events: int, dashboard: Dashboard) 
     assert sum(row["balance_micros"] for row in rows) == -events * COST_MICROS
     expected = {row["account_id"]: (row["version"], row["cents"]) for row in rows}
     for _ in range(100):
-        if dashboard.latest == expected:
+        if witness.latest == expected:
             break
         await asyncio.sleep(0.1)
-    assert dashboard.latest == expected
+    assert witness.latest == expected
 
 
 @pytest.fixture
@@ -134,26 +105,36 @@ async def ledger(settings: Settings, tmp_path: Path) -> AsyncIterator[ServicePro
     await process.kill()
 
 
+@asynccontextmanager
+async def under_load(
+    settings: Settings, database_url: str, rng: random.Random, *, events: int, duplicates: int
+) -> AsyncIterator[None]:
+    """A platform tells so many events while the block runs; after it all of them must be billed, and told, exactly."""
+    await open_accounts(database_url)
+    broker = Rabbit(settings.amqp_url)
+    await broker.open()
+    async with listening(settings.amqp_url) as witness:
+        await ledger_is_up(settings)
+        await asyncio.sleep(2)  # and at work
+        publishing = asyncio.create_task(publish_until_confirmed(broker, messages(events, duplicates, rng)))
+        yield
+        await publishing
+        await all_billed(database_url, events, seconds=90)
+        await books_are_exact(database_url, events, witness)
+    await broker.close()
+
+
 @pytest.mark.long
 async def test_a_ledger_killed_six_times_bills_everything_once_and_tells_the_last_balance(
     ledger: ServiceProcess, settings: Settings, database_url: str
 ) -> None:
     """«Each usage event … moves money at most once» and «Every committed change is published at least once»."""
     rng = random.Random(1)
-    await open_accounts(database_url)
-    broker = Rabbit(settings.amqp_url)
-    await broker.open()
-    async with listening(settings.amqp_url) as dashboard:
-        await ledger_is_up(settings)
-        publishing = asyncio.create_task(publish_until_confirmed(broker, messages(20_000, 2_000, rng)))
+    async with under_load(settings, database_url, rng, events=20_000, duplicates=2_000):
         for _ in range(6):
             await asyncio.sleep(rng.uniform(1.2, 2.0))
             await ledger.kill()
             await ledger.start()
-        await publishing
-        await all_billed(database_url, 20_000, seconds=90)
-        await books_are_exact(database_url, 20_000, dashboard)
-    await broker.close()
 
 
 @pytest.mark.long
@@ -162,13 +143,7 @@ async def test_broker_and_database_killed_under_load_lose_nothing_that_was_ackno
 ) -> None:
     """«nothing acknowledged is lost»: durable queues, confirms, synchronous commit."""
     rng = random.Random(2)
-    await open_accounts(database_url)
-    broker = Rabbit(settings.amqp_url)
-    await broker.open()
-    async with listening(settings.amqp_url) as dashboard:
-        await ledger_is_up(settings)
-        await asyncio.sleep(2)
-        publishing = asyncio.create_task(publish_until_confirmed(broker, messages(6_000, 600, rng)))
+    async with under_load(settings, database_url, rng, events=6_000, duplicates=600):
         for kill, start in (
             (servers.kill_broker, servers.start_broker),
             (servers.kill_postgres, servers.start_postgres),
@@ -176,10 +151,6 @@ async def test_broker_and_database_killed_under_load_lose_nothing_that_was_ackno
             await asyncio.sleep(rng.uniform(0.3, 0.8))
             await kill()
             await start()
-        await publishing
-        await all_billed(database_url, 6_000, seconds=90)
-        await books_are_exact(database_url, 6_000, dashboard)
-    await broker.close()
 
 
 async def ledger_is_up(settings: Settings) -> None:

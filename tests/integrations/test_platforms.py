@@ -163,6 +163,13 @@ async def test_ringfence_bills_what_the_examples_print(system: System) -> None:
     assert refused == {"error": vapi_gate.REFUSED}
 
 
+@pytest.fixture
+def scripts_environment(system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What scripts that run inside this process read: where Ringfence is, and a spool of their own."""
+    for name, value in {**system.environment, "RINGFENCE_SPOOL": str(tmp_path / "spool.db")}.items():
+        monkeypatch.setenv(name, value)
+
+
 def intercept(user: str, parts: int) -> tuple[int | None, int | None]:
     """As interceptord runs the script: the statuses it leaves."""
     pdu = SimpleNamespace(params={"source_addr": b"Shop", "destination_addr": b"493012345"})
@@ -174,12 +181,11 @@ def intercept(user: str, parts: int) -> tuple[int | None, int | None]:
     return given["smpp_status"], given["http_status"]
 
 
+@pytest.mark.usefixtures("scripts_environment")
 async def test_jasmin_sends_what_can_be_paid_and_ringfence_bills_it(
-    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await system.open_account("shop", cents=3)
-    for name, value in {**system.environment, "RINGFENCE_SPOOL": str(tmp_path / "spool.db")}.items():
-        monkeypatch.setenv(name, value)
     with closing(send_cdrs.spool()) as db:
         passed = await asyncio.to_thread(intercept, "shop", 2)
         too_long = await asyncio.to_thread(intercept, "shop", 2)
@@ -202,12 +208,9 @@ def send_all_of_the_spool() -> None:
         assert db.execute("SELECT * FROM waiting").fetchall() == []
 
 
-async def test_what_ringfence_will_never_take_is_set_aside_and_the_rest_goes_on(
-    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("scripts_environment")
+async def test_what_ringfence_will_never_take_is_set_aside_and_the_rest_goes_on(system: System) -> None:
     await system.open_account("late", cents=100)
-    for name, value in {**system.environment, "RINGFENCE_SPOOL": str(tmp_path / "spool.db")}.items():
-        monkeypatch.setenv(name, value)
     with closing(send_cdrs.spool()) as db:
         insert = "INSERT INTO waiting VALUES (?, ?, ?)"
         db.execute(insert, ("bad", "/v1/usage", "e30="))  # {}
@@ -219,12 +222,11 @@ async def test_what_ringfence_will_never_take_is_set_aside_and_the_rest_goes_on(
     assert reason.startswith("422 ")
 
 
+@pytest.mark.usefixtures("scripts_environment")
 async def test_with_a_wrong_key_everything_waits_until_it_is_mended(
-    system: System, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    system: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await system.open_account("mended", cents=100)
-    for name, value in {**system.environment, "RINGFENCE_SPOOL": str(tmp_path / "spool.db")}.items():
-        monkeypatch.setenv(name, value)
     with closing(send_cdrs.spool()) as db:
         db.execute("INSERT INTO waiting VALUES ('r', '/v1/checks/call/c1/release', 'eyJhY2NvdW50X2lkIjogIm1lbmRlZCJ9')")
         monkeypatch.setenv("RINGFENCE_PLATFORM_KEY", "rf_wrong")

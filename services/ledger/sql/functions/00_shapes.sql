@@ -32,10 +32,10 @@ RETURN CASE WHEN p_id ~ '^-?[0-9]+$' THEN ledger.sent_id_v1(p_account_id, p_id) 
 -- What an event tells, its ids as they were sent.
 CREATE OR REPLACE FUNCTION ledger.with_sent_ids(p_account_id text, p_data jsonb) RETURNS jsonb LANGUAGE sql STABLE
 RETURN jsonb_build_object('account_id', ledger.shown_id(p_account_id, p_account_id)) || p_data || coalesce((
-    SELECT jsonb_object_agg(key, ledger.sent_id_v1(p_account_id, value #>> '{}'))
+    SELECT jsonb_object_agg(key, ledger.shown_id(p_account_id, value #>> '{}'))
     FROM jsonb_each(p_data)
     WHERE key IN ('account_id', 'call_id', 'message_id', 'chat_id', 'number_id', 'id')
-      AND jsonb_typeof(value) = 'string' AND value #>> '{}' ~ '^-?[0-9]+$'), '{}');
+      AND jsonb_typeof(value) = 'string'), '{}');
 
 CREATE OR REPLACE FUNCTION ledger.account_status(account ledger.accounts) RETURNS text LANGUAGE sql STABLE
 RETURN CASE
