@@ -51,16 +51,13 @@ def build_app(services: Sequence[Service], running: dict[str, Running], host: Ho
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
-        default_response_class=OrjsonResponse,
         redirect_slashes=False,
     )
     app.state.host = host
-    app.include_router(_operations(running, _measures(services, running, host)))
     # The first route that fits serves: a later service takes over what an earlier one serves only without it.
-    for service in reversed(services):
-        router = running[service.name].router
-        if router is not None:
-            app.include_router(router)
+    served = [router for service in reversed(services) for router in running[service.name].routers]
+    for router in (_operations(running, _measures(services, running, host)), *served):
+        app.router.routes.extend(router.routes)  # include_router would analyse each of them once more
     _speak_our_errors(app)
     hot = {prefix: route for service in running.values() for prefix, route in service.hot_routes.items()}
     edge = Edge(SessionAccess(RateLimit(app, host.settings), host.sessions, host.access))

@@ -62,7 +62,7 @@ class Running:
     `measure`: what `/metrics` shows of it beyond its counters, read when asked; may raise or take its time.
     """
 
-    router: APIRouter | None = None
+    routers: Sequence[APIRouter] = ()
     hot_routes: Mapping[str, Asgi] = field(default_factory=dict)
     consumers: Sequence[Startable] = ()
     jobs: Sequence[Job] = ()

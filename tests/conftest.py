@@ -68,14 +68,12 @@ async def empty_queues(url: str) -> None:
     """What an earlier test left in the broker is gone."""
     connection = await aio_pika.connect(url)
     async with connection:
-        for queue in QUEUES:
-            for name in (queue, f"{queue}.retry", f"{queue}.dead"):
-                channel = await connection.channel()
-                try:
-                    await (await channel.get_queue(name)).purge()
-                    await channel.close()
-                except (aio_pika.exceptions.ChannelNotFoundEntity, aiormq.exceptions.ChannelInvalidStateError):
-                    continue
+        channel = await connection.channel()
+        for name in (f"{queue}{side}" for queue in QUEUES for side in ("", ".retry", ".dead")):
+            try:
+                await (await channel.get_queue(name, ensure=False)).purge()
+            except (aio_pika.exceptions.ChannelNotFoundEntity, aiormq.exceptions.ChannelInvalidStateError):
+                channel = await connection.channel()  # no such queue yet, which closes the channel
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ async def start(host: Host) -> AsyncIterator[Running]:
         lanes = asyncio.create_task(gate.run(), name="gate")
         try:
             yield Running(
-                router=build_router(),
+                routers=[build_router()],
                 hot_routes={PREFIX: hot, "/v1/holds": hot},
                 consumers=[answer_checks(gate, host.broker, host.clock)],
                 jobs=[Job("forget_old_rejections", FORGET_SECONDS, forget_old_rejections)],

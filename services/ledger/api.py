@@ -30,8 +30,5 @@ RESOURCES = (
 )
 
 
-def build_router(context: LedgerContext) -> APIRouter:
-    router = APIRouter()
-    for resource in RESOURCES:
-        router.include_router(resource.build_router(context))
-    return router
+def build_routers(context: LedgerContext) -> list[APIRouter]:
+    return [resource.build_router(context) for resource in RESOURCES]

@@ -7,7 +7,7 @@ commands and serves its API.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from services.ledger.api import build_router
+from services.ledger.api import build_routers
 from services.ledger.context import LedgerContext
 from services.ledger.hears import QUEUES, consumers
 from services.ledger.jobs import jobs
@@ -48,7 +48,7 @@ async def start(host: Host) -> AsyncIterator[Running]:
             return await pool.fetchval("SELECT true") is True
 
         yield Running(
-            router=build_router(context),
+            routers=build_routers(context),
             consumers=consumers(context),
             jobs=jobs(context),
             ready=is_ready,

@@ -64,7 +64,7 @@ async def start(host: Host) -> AsyncIterator[Running]:
             return await context.pool.fetchval("SELECT true") is True
 
         yield Running(
-            router=_router(context, inbox),
+            routers=_routers(context, inbox),
             consumers=(inbox, *consumers(context, inbox)),
             jobs=_jobs(context, inbox),
             ready=is_ready,
@@ -72,14 +72,9 @@ async def start(host: Host) -> AsyncIterator[Running]:
         )
 
 
-def _router(context: Context, inbox: InboxWorker) -> APIRouter:
-    router = APIRouter()
-    router.include_router(api_billing.build_router(context))
-    router.include_router(api_wallet.build_router(context))
-    router.include_router(api_refunds.build_router(context))
-    router.include_router(api_pages.build_router(context))
-    router.include_router(api_stripe.build_router(context, inbox))
-    return router
+def _routers(context: Context, inbox: InboxWorker) -> list[APIRouter]:
+    ours = (api_billing, api_wallet, api_refunds, api_pages)
+    return [*(resource.build_router(context) for resource in ours), api_stripe.build_router(context, inbox)]
 
 
 def _jobs(context: Context, inbox: InboxWorker) -> tuple[Job, ...]:

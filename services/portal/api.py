@@ -6,8 +6,6 @@ from services.portal import api_agency, api_assets, api_billing, api_events, api
 from services.portal.context import PortalContext
 
 
-def build_router(context: PortalContext) -> APIRouter:
-    router = APIRouter()
-    for part in (api_events, api_sessions, api_assets, api_billing, api_agency, api_ops):
-        router.include_router(part.build_router(context))
-    return router
+def build_routers(context: PortalContext) -> list[APIRouter]:
+    parts = (api_events, api_sessions, api_assets, api_billing, api_agency, api_ops)
+    return [part.build_router(context) for part in parts]

@@ -11,7 +11,7 @@ from datetime import timedelta
 import httpx
 import structlog
 
-from services.portal.api import build_router
+from services.portal.api import build_routers
 from services.portal.asking import TIMEOUT_SECONDS
 from services.portal.context import PortalContext
 from services.portal.measures import measure_books_check
@@ -53,7 +53,7 @@ async def start(host: Host) -> AsyncIterator[Running]:
         overhearing = await host.broker.overhear(EVENTS, "#", heard)
         try:
             yield Running(
-                router=build_router(context),
+                routers=build_routers(context),
                 jobs=[Job("tidy_sessions", TIDY_SECONDS, tidy)],
                 ready=is_ready,
                 measure=measure_books_check(pool),

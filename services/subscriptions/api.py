@@ -8,8 +8,5 @@ from services.subscriptions.context import SubscriptionsContext
 RESOURCES = (api_plans, api_packs, api_clients, api_subscriptions, api_payment_requests)
 
 
-def build_router(context: SubscriptionsContext) -> APIRouter:
-    router = APIRouter()
-    for resource in RESOURCES:
-        router.include_router(resource.build_router(context))
-    return router
+def build_routers(context: SubscriptionsContext) -> list[APIRouter]:
+    return [resource.build_router(context) for resource in RESOURCES]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from services.subscriptions.api import build_router
+from services.subscriptions.api import build_routers
 from services.subscriptions.clockwork import follow_the_clock
 from services.subscriptions.context import SubscriptionsContext
 from services.subscriptions.hears import QUEUES, consumers
@@ -48,7 +48,7 @@ async def start(host: Host) -> AsyncIterator[Running]:
             await pool.execute(QUERIES.forget_old_idempotency_keys, context.now() - REFUSALS_KEPT)
 
         yield Running(
-            router=build_router(context),
+            routers=build_routers(context),
             consumers=consumers(context),
             jobs=[
                 Job("follow_subscriptions", context.settings.subscriptions_watch_seconds, watch),

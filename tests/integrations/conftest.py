@@ -67,6 +67,11 @@ class System:
         await until(lambda: self.holds(account_id), lambda holds: all(h["state"] != "open" for h in holds))
         return [d["metadata"]["components"][0]["billed"] for d in await self.debits(account_id)]
 
+    async def given_up(self) -> list[str]:
+        """What no queue's consumer could do, as the metrics count it."""
+        metrics = (await self.client.get("/metrics")).text
+        return [line for line in metrics.splitlines() if line.startswith("ringfence_messages_given_up_total")]
+
     async def findings(self) -> tuple[object, ...]:
         return (await audit_books(self.database_url)).findings
 

@@ -99,5 +99,10 @@ class Switch:
             rows = db.execute(f"SELECT path, body FROM {table} ORDER BY rowid").fetchall()
         return [(path, json.loads(base64.b64decode(body))) for path, body in rows]
 
+    def left_behind(self) -> str:
+        """For whoever looks for a call that was not billed: what was not sent, and what both programs said."""
+        lines = [f"{table}: {row}" for table in ("waiting", "refused") for row in self.spooled(table)]
+        return "\n".join([*lines, *(f"{name} said:\n{self.log(name)}" for name in ("sender", "kamailio"))])
+
     def log(self, name: str) -> str:
         return (self.folder / f"{name}.log").read_text()

@@ -65,10 +65,9 @@ async def test_every_answer_is_as_it_is_described(
 
 
 async def test_every_route_describes_its_answer(ringfence: Hosted) -> None:
-    router = ringfence.running["ledger"].router
-    assert router is not None
     app = FastAPI()
-    app.include_router(router)
+    for router in ringfence.running["ledger"].routers:
+        app.include_router(router)
     for path, operations in app.openapi()["paths"].items():
         for method, operation in operations.items():
             success = next(status for status in operation["responses"] if status.startswith("2"))

@@ -178,7 +178,7 @@ async def light_system(database_url: str, folder: Path) -> AsyncIterator[Light]:
 
 @asynccontextmanager
 async def _webhooks(context: Context, listener: socket.socket) -> AsyncIterator[None]:
-    running = {"payments": Running(router=build_router(context, InboxWorker(context)))}
+    running = {"payments": Running(routers=[build_router(context, InboxWorker(context))])}
     _, app = build_app([PAYMENTS], running, context.host)
     config = uvicorn.Config(app, lifespan="off", log_config=None, access_log=False)
     async with serving(config, listener):
