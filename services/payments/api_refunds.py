@@ -15,6 +15,7 @@ from pydantic import Field
 
 from services.payments.api_edge import CENTS_MAX, PaymentsRoute, idempotency_key
 from services.payments.cards import provider_unavailable
+from services.payments.charging import is_leased
 from services.payments.context import Context
 from services.payments.keys import KEY_LIFE, REPLAYED, in_progress, key_reused, under_key
 from services.payments.refunds import TooMuch, begin_refund, drive_refund, is_refundable
@@ -88,7 +89,7 @@ async def _begin(
         if key is not None:
             known = await connection.fetchrow(SQL.refund_by_key, attempt.account_id, key)
             if known is not None and known["request_hash"] == request_hash and known["state"] != "error":
-                if known["lease_until"] is not None and known["lease_until"] > now:
+                if is_leased(known["lease_until"], now):
                     raise in_progress()
                 return known, known["state"] in ("refunded", "failed")
             if known is not None and known["created_at"] > now - KEY_LIFE and known["request_hash"] != request_hash:

@@ -28,7 +28,8 @@ async def stops_charges(connection: Connection, settings: PaymentsSettings, now:
     """Whether no automatic charge may begin; pulls the brake when too many accounts have crossed just now."""
     if await is_held(connection, now):
         return True
-    crossed = await connection.fetchval(SQL.crossings, now - timedelta(seconds=settings.brake_window_seconds))
+    window = timedelta(seconds=settings.brake_window_seconds)
+    crossed = await connection.fetchval(SQL.crossings, now - window, now + window)
     if crossed <= settings.brake_accounts_min:
         return False
     with_card = await connection.fetchval(SQL.accounts_with_card)

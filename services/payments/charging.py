@@ -26,13 +26,21 @@ PATIENCE = timedelta(hours=24)
 """An attempt the provider knows nothing of for so long was never made; an unconfirmed one is canceled."""
 RECHECK = timedelta(seconds=15)
 RECHECK_MAX = timedelta(hours=1)
-CLOCK_GRACE = timedelta(minutes=10)
+CLOCK_GRACE = timedelta(hours=2)
+"""How far ahead of the provider's the clock may have been that dated an attempt."""
 
 CHARGES = Counter(
     "ringfence_charges_sent", "Charges sent to the provider, by why and by how they then stood.", ["kind", "state"]
 )
 
 log = structlog.get_logger(__name__)
+
+
+def is_leased(until: datetime | None, now: datetime) -> bool:
+    """Whether somebody has it on the wire. What ends later than a lease taken now was written before the clock was set
+    back, and is none.
+    """
+    return until is not None and now < until <= now + LEASE
 
 
 async def begin(

@@ -52,7 +52,9 @@ async def work_off(context: Context) -> int:
     looked_at = 0
     while True:
         now = context.now()
-        rows = await context.pool.fetch(SQL.claim_events, now, now + CLAIMED_FOR, CLAIMED_AT_ONCE)
+        rows = await context.pool.fetch(
+            SQL.claim_events, now, now + CLAIMED_FOR, CLAIMED_AT_ONCE, TRY_AGAIN, TRY_AGAIN_MAX
+        )
         if not rows:
             return looked_at
         # One after the other per batch is enough: two events of one payment would wait for each other anyway.

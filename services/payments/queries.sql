@@ -106,8 +106,10 @@ UPDATE profiles SET verified_seq = $2, verified_balance_micros = $3 WHERE accoun
 SELECT agrees, seq, balance_micros FROM ledger.verify_balance_v1($1, $2, $3)
 
 -- name: crossings
+-- Nothing later than $2 counts: it was written before the clock was set back.
 SELECT count(*) FROM profiles
-WHERE crossed_at > greatest($1, (SELECT counted_until FROM brake)) AND default_card_id IS NOT NULL
+WHERE crossed_at > greatest($1, (SELECT counted_until FROM brake WHERE counted_until <= $2)) AND crossed_at <= $2
+  AND default_card_id IS NOT NULL
 
 -- name: accounts_with_card
 SELECT count(*) FROM profiles WHERE default_card_id IS NOT NULL
@@ -195,10 +197,11 @@ WHERE account_id = $1 AND kind = 'topup' AND client_key IS NULL AND NOT is_answe
 ORDER BY attempt_id DESC LIMIT 1
 
 -- name: lease_attempt
+-- A lease that ends later than one taken now was written before the clock was set back, and is none.
 UPDATE attempts SET state = 'submitting', lease_until = $3, next_check_at = $3, sends = sends + 1,
     first_sent_at = coalesce(first_sent_at, $2)
 WHERE attempt_id = $1 AND state IN ('created', 'submitting', 'unknown')
-  AND (lease_until IS NULL OR lease_until <= $2)
+  AND (lease_until IS NULL OR lease_until <= $2 OR lease_until > $3)
 RETURNING *
 
 -- name: set_unknown
@@ -226,9 +229,14 @@ WHERE attempt_id = $1
 UPDATE attempts SET is_answered = true WHERE attempt_id = $1 AND NOT is_answered
 
 -- name: due_attempts
+-- Also what lies further ahead than it can have been put: the clock has been set back since. $3: how long a lease is,
+-- $4 and $5: the first and the longest wait for what is unknown, $6: the longest for anything else.
 SELECT attempt_id FROM attempts
 WHERE state IN ('created', 'submitting', 'unknown', 'requires_action', 'processing')
-  AND next_check_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
+  AND (next_check_at <= $1
+       OR next_check_at > $1 + CASE state WHEN 'unknown' THEN least($4::interval * 2 ^ least(sends, 10), $5::interval)
+                                    ELSE $6::interval END)
+  AND (lease_until IS NULL OR lease_until <= $1 OR lease_until > $1 + $3::interval)
 ORDER BY next_check_at LIMIT $2
 
 -- name: check_later
@@ -279,9 +287,12 @@ INSERT INTO inbox (event_id, type, object_id, parent_id, received_at, next_try_a
 ON CONFLICT DO NOTHING RETURNING event_id
 
 -- name: claim_events
+-- Also what lies further ahead than its wait ($4 doubled with each try, $5 at most): the clock has been set back since.
 UPDATE inbox SET tries = tries + 1, next_try_at = $2
 WHERE event_id IN (
-    SELECT event_id FROM inbox WHERE processed_at IS NULL AND next_try_at <= $1
+    SELECT event_id FROM inbox
+    WHERE processed_at IS NULL
+      AND (next_try_at <= $1 OR next_try_at > greatest($2, $1 + least($4::interval * 2 ^ least(tries, 12), $5::interval)))
     ORDER BY next_try_at, event_id LIMIT $3 FOR UPDATE SKIP LOCKED)
 RETURNING event_id, type, object_id, parent_id, tries
 
@@ -318,9 +329,11 @@ SELECT coalesce(sum(amount_cents), 0)::bigint FROM refunds
 WHERE payment_id = $1 AND state IN ('created', 'submitting', 'unknown', 'refunded')
 
 -- name: lease_refund
+-- As of an attempt.
 UPDATE refunds SET state = 'submitting', lease_until = $3, next_check_at = $3,
     first_sent_at = coalesce(first_sent_at, $2)
-WHERE refund_id = $1 AND state IN ('created', 'submitting', 'unknown') AND (lease_until IS NULL OR lease_until <= $2)
+WHERE refund_id = $1 AND state IN ('created', 'submitting', 'unknown')
+  AND (lease_until IS NULL OR lease_until <= $2 OR lease_until > $3)
 RETURNING *
 
 -- name: set_refund_unknown
@@ -343,8 +356,9 @@ WHERE refund_id = $1
 
 -- name: due_refunds
 SELECT refund_id FROM refunds
-WHERE state IN ('created', 'submitting', 'unknown') AND next_check_at <= $1
-  AND (lease_until IS NULL OR lease_until <= $1)
+WHERE state IN ('created', 'submitting', 'unknown')
+  AND (next_check_at <= $1 OR next_check_at > $1 + $3::interval)
+  AND (lease_until IS NULL OR lease_until <= $1 OR lease_until > $1 + $3::interval)
 LIMIT $2
 
 -- name: keep_dispute

@@ -12,6 +12,7 @@ import asyncpg
 import structlog
 
 from services.payments.applying import apply_payment
+from services.payments.charging import LEASE
 from services.payments.context import Context
 from services.payments.domain.attempts import State
 from services.payments.provider import NotAtProvider, Refund, RefundOrder, Rejected, Unknown
@@ -22,7 +23,6 @@ from shared.money import MICROS_PER_CENT, usd_text
 from shared.postgres.pool import Connection, transaction
 
 DESCRIPTIONS = {"refund": "Refund to the card", "refund_failed": "Refund to the card failed"}
-LEASE = timedelta(seconds=60)
 RECHECK = timedelta(seconds=30)
 
 log = structlog.get_logger(__name__)

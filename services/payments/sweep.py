@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import structlog
 
-from services.payments.charging import PATIENCE, abandon, drive, refresh
+from services.payments.charging import LEASE, PATIENCE, RECHECK, RECHECK_MAX, abandon, drive, refresh
 from services.payments.context import Context
 from services.payments.domain.attempts import UNSENT_OR_UNCLEAR, State
 from services.payments.inbox import InboxWorker, pull
@@ -21,9 +21,10 @@ log = structlog.get_logger(__name__)
 async def sweep(context: Context) -> None:
     """Bring on what is due. An outage of the provider leaves the rest for the next time."""
     try:
-        for row in await context.pool.fetch(SQL.due_attempts, context.now(), PAGE):
+        waits = (LEASE, RECHECK, RECHECK_MAX, max(ASK_AGAIN.values()))
+        for row in await context.pool.fetch(SQL.due_attempts, context.now(), PAGE, *waits):
             await _bring_on(context, await find_attempt(context.pool, row["attempt_id"]))
-        for row in await context.pool.fetch(SQL.due_refunds, context.now(), PAGE):
+        for row in await context.pool.fetch(SQL.due_refunds, context.now(), PAGE, LEASE):
             await drive_refund(context, row["refund_id"])
     except (ProviderUnavailable, NotAtProvider) as outage:
         log.warning("sweep_delayed", error=repr(outage))

@@ -25,7 +25,7 @@ from services.payments.cards import (
     provider_unavailable,
     usable_card,
 )
-from services.payments.charging import abandon, begin, drive, refresh
+from services.payments.charging import abandon, begin, drive, is_leased, refresh
 from services.payments.context import Context
 from services.payments.domain.attempts import (
     COUNTS_TOWARDS_CAP,
@@ -148,7 +148,7 @@ async def _bring_forward(context: Context, attempt: Attempt) -> Attempt | None:
 
 async def _resume(context: Context, attempt: Attempt) -> Attempt:
     """After a 5xx the same attempt goes on; one that is on the wire right now is in progress."""
-    if attempt.lease_until is not None and attempt.lease_until > context.now():
+    if is_leased(attempt.lease_until, context.now()):
         raise in_progress()
     attempt = await drive(context, attempt.attempt_id)
     if attempt.state is State.SUBMITTING:

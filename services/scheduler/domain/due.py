@@ -12,10 +12,10 @@ def due_ticks(
     """Ticks never published, or last due at least one cadence ago.
 
     After an outage each is due once, however long it was: who hears it catches up by looking at what is due.
-    A `last` in the future (the clock was set back) makes nothing due until it is reached.
+    A `last` in the future was written before the clock was set back, and is due too: a tick too many changes nothing.
     """
     return [
         name
         for name, seconds in cadence_seconds.items()
-        if name not in last or last[name] + timedelta(seconds=seconds) <= now
+        if name not in last or not timedelta(0) <= now - last[name] < timedelta(seconds=seconds)
     ]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import aio_pika
@@ -10,6 +11,7 @@ import asyncpg
 import httpx
 import orjson
 
+from shared.announcer import LEASE
 from shared.messaging.cloudevents import cloud_event
 from shared.messaging.messages import Message
 from shared.messaging.topology import EVENTS, OPS
@@ -158,6 +160,41 @@ async def test_news_is_numbered_and_its_version_rises(
     assert versions == sorted(set(versions))
     balance = orjson.loads(rows[-1]["data"])
     assert balance["balance_cents"] == 995
+
+
+async def test_what_a_clock_that_was_set_back_since_claimed_is_told_all_the_same(
+    ringfence: Hosted, platform: httpx.AsyncClient, books: asyncpg.Connection, amqp_url: str
+) -> None:
+    """Contract §9, 5: a lease that lies further ahead than a lease can be long is none, and no news is of tomorrow."""
+    account_id, other = await open_account(platform), await open_account(platform)
+    await until(lambda: books.fetchval("SELECT NOT EXISTS (SELECT FROM ledger.outbox)"))
+    ahead = ringfence.host.clock.now() + timedelta(hours=1)
+    async with hearing(amqp_url, f"account_suspended.{account_id}", f"balance_changed.{other}") as heard:
+        async with books.transaction():  # as a process does that ended before it could publish
+            event = {"account_id": account_id, "reason": "abuse"}
+            await books.execute(
+                "SELECT ledger.append_event_v1($1, 'account_suspended', $2, $3)",
+                account_id,
+                orjson.dumps(event).decode(),
+                ahead,
+            )
+            claimed = await books.fetch(
+                "SELECT * FROM ledger.announce_v1($1, $2, $3)", [account_id], ahead, ahead + LEASE
+            )
+            await books.execute(
+                "INSERT INTO ledger.news (account_id, settled, created_at) VALUES ($1, '{}', $2)", other, ahead
+            )
+        assert [row["type"] for row in claimed] == ["account_suspended"]
+
+        async def both_are_told() -> bool:
+            return len(heard) == 2
+
+        await until(both_are_told)
+        await until(
+            lambda: books.fetchval(
+                "SELECT NOT EXISTS (SELECT FROM ledger.outbox) AND NOT EXISTS (SELECT FROM ledger.news)"
+            )
+        )
 
 
 async def test_a_credit_lifts_a_billing_suspension_in_the_same_commit(

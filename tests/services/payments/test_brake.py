@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
@@ -72,6 +73,30 @@ async def test_as_many_as_are_allowed_are_charged(light: Light) -> None:
     await light.move(accounts[20], -1_500)
     await light.consider(accounts[20])
     assert await charges(light) == 21, "a minute later they are no wave"
+
+
+async def test_crossings_of_a_clock_that_was_set_back_since_are_no_wave(light: Light) -> None:
+    """Else each further crossing within the hour would be one too many."""
+    accounts = await open_many(light, 22)
+    await light.admin.execute(
+        "UPDATE payments.profiles SET crossed_at = $1 WHERE account_id = ANY ($2)",
+        light.clock.now() + timedelta(hours=1),
+        accounts[:21],
+    )
+    await light.move(accounts[21], -1_500)
+    await light.consider(accounts[21])
+    assert await charges(light) == 1
+
+
+async def test_a_wave_is_seen_also_after_a_clock_that_was_set_back_released_the_brake(light: Light) -> None:
+    accounts = await open_many(light, 22)
+    await light.admin.execute("UPDATE payments.brake SET counted_until = $1", light.clock.now() + timedelta(hours=1))
+    for account in accounts[:21]:
+        await light.move(account, -1_500)
+    await consider_many(light.context, None)
+    await light.context.finish()
+    assert await charges(light) == 0
+    assert await alerts(light) == ["charge_wave"]
 
 
 async def test_fm01_an_account_whose_balance_is_not_its_entries_is_not_charged(light: Light) -> None:

@@ -9,12 +9,14 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
 from deploy.local.servers import Servers
 from deploy.local.stripe_standin.embedding import SECRET_KEY
 from services.payments.charging import drive
+from services.payments.inbox import work_off
 from services.payments.refunds import TooMuch, begin_refund
 from services.payments.store import Attempt
 from services.payments.sweep import sweep
@@ -52,9 +54,11 @@ async def account(light: Light) -> AsyncIterator[str]:
     await light.prove()
 
 
-async def crash(light: Light, scenario: str, account_id: str, point: str, *, exits: int = EXIT_STATUS) -> None:
-    """Run the scenario in a process that ends at the point."""
-    offset = str(light.clock.offset.total_seconds())
+async def crash(
+    light: Light, scenario: str, account_id: str, point: str, *, exits: int = EXIT_STATUS, ahead_seconds: float = 0
+) -> None:
+    """Run the scenario in a process that ends at the point; its clock may be wrong."""
+    offset = str(light.clock.offset.total_seconds() + ahead_seconds)
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -143,6 +147,65 @@ async def test_a_refund_that_crashed_is_made_once(light: Light, account: str, po
     await light.recover()
     assert await light.balance(account) == 1_300
     assert [r["amount"] for r in await light.sim.objects("refund")].count(700) >= 1
+
+
+@pytest.mark.parametrize("point", ["charge_created", "charge_submitting", "charge_sent", "charge_crediting"])
+async def test_a_charge_left_by_a_clock_that_was_set_back_since_does_not_wait_for_it(
+    light: Light, account: str, point: str
+) -> None:
+    """A lease, or a time to look again, that lies further ahead than it can have been put is none."""
+    await light.sim.webhook_fault("drop")
+    await crash(light, "top_up", account, point, ahead_seconds=3_600)
+    await sweep(light.context)
+    await light.context.finish()
+    assert await light.balance(account) == 2_000
+    assert await _charges(light, account) == 1
+    answer = await top_up(light.context, TopUp(account, "POST /v1/billing/top-up", 2_000, None, "key"), is_gone=_here)
+    assert answer.body["status"] == "succeeded"
+
+
+async def test_an_unclear_charge_is_looked_at_again_when_the_clock_was_set_back(light: Light, account: str) -> None:
+    await light.sim.webhook_fault("drop")
+    await light.sim.fault("^/v1/payment_intents$", method="POST", when="after", action="reset", times=2)
+    with suppress(ApiError):
+        await top_up(light.context, TopUp(account, "POST /v1/billing/top-up", 2_000, None, "key"), is_gone=_here)
+    await light.sim.clear_faults()
+    moved = await light.admin.execute(
+        "UPDATE payments.attempts SET next_check_at = next_check_at + interval '1 hour' WHERE account_id = $1"
+        " AND state = 'unknown'",
+        account,
+    )
+    assert moved == "UPDATE 1"
+    light.advance(20)
+    await sweep(light.context)
+    assert await light.balance(account) == 2_000
+
+
+async def test_an_event_claimed_by_a_clock_that_was_set_back_since_is_worked_off(light: Light, account: str) -> None:
+    wanted = TopUp(account, "POST /v1/billing/top-up", 2_000, "pm_card_authenticationRequired", "key")
+    waiting = await top_up(light.context, wanted, is_gone=_here)
+    await light.sim.authenticate(waiting.body["payment_intent_id"])
+    await crash(light, "events", account, "charge_crediting", ahead_seconds=3_600)
+    await work_off(light.context)
+    assert await light.balance(account) == 2_000
+
+
+@pytest.mark.parametrize("point", ["refund_created", "refund_sent"])
+async def test_a_refund_left_by_a_clock_that_was_set_back_since_does_not_wait_for_it(
+    light: Light, account: str, point: str
+) -> None:
+    await top_up(light.context, TopUp(account, "POST /v1/billing/top-up", 2_000, None, "key"), is_gone=_here)
+    async with light.context.pool.acquire() as connection, connection.transaction():
+        row = await connection.fetchrow("SELECT * FROM payments.attempts WHERE account_id = $1", account)
+        assert row is not None
+        ahead = light.clock.now() + timedelta(hours=1)
+        await begin_refund(connection, Attempt.of(row), 700, reason="x", key=None, request_hash=None, now=ahead)
+    await light.sim.webhook_fault("drop")
+    await crash(light, "refund", account, point, ahead_seconds=3_600)
+    await sweep(light.context)
+    state = await light.admin.fetchval("SELECT state FROM payments.refunds WHERE account_id = $1", account)
+    assert state == "refunded"
+    assert await light.balance(account) == 1_300
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,28 @@ async def test_a_long_outage_is_caught_up_once(host_services: HostServices, data
 )
 def test_a_tick_is_due_when_its_cadence_has_passed(cadence: int, ago: int) -> None:
     due = due_ticks(now=NOON, last={"holds": NOON - timedelta(seconds=ago)}, cadence_seconds={"holds": cadence})
-    assert due == (["holds"] if ago >= cadence else [])
+    assert due == (["holds"] if ago >= cadence or ago < 0 else [])
+
+
+async def test_a_clock_that_was_set_back_stops_no_tick(
+    host_services: HostServices, amqp_url: str, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was last done an hour from now is due, not in an hour and a cadence."""
+    monkeypatch.setenv("RINGFENCE_TICK_HOLDS_SECONDS", "1")
+    books = await asyncpg.connect(database_url)
+    for name in TICK_NAMES:
+        await books.execute(
+            "INSERT INTO scheduler.ticks (name, last_due_at, published_at) VALUES ($1, $2, $2)",
+            name,
+            datetime.now(UTC) + timedelta(hours=1),
+        )
+    await books.close()
+    async with counting(amqp_url) as heard:
+        await host_services(SCHEDULER)
+        await asyncio.sleep(2.5)
+    assert heard.keys() == {f"tick.{name}" for name in TICK_NAMES}
+    assert 2 <= heard.pop("tick.holds") <= 4
+    assert set(heard.values()) == {1}
 
 
 def test_a_tick_never_published_is_due() -> None:

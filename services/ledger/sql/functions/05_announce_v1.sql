@@ -1,8 +1,9 @@
 -- Compose what is to be told of these accounts: one balance_changed each where money news waits (the latest state,
 -- at most 500 of its transactions and all settled ids), and claim it with everything else their outbox holds.
 -- Returns the events to publish, in their order; after the broker has confirmed, call published_v1. What is not
--- confirmed by p_lease_until may be claimed again. `data` is JSON as text: it is passed on, not looked into; is_part
--- says that there is more to tell of the account. Locks: accounts in the order of account_id.
+-- confirmed by p_lease_until may be claimed again; a lease that ends later than one taken now was written by a clock
+-- that has been set back since, and is none. `data` is JSON as text: it is passed on, not looked into; is_part says
+-- that there is more to tell of the account. Locks: accounts in the order of account_id.
 CREATE OR REPLACE FUNCTION ledger.announce_v1(p_account_ids text[], p_now timestamptz, p_lease_until timestamptz)
 RETURNS TABLE (account_id text, seq bigint, id text, type text, data text, created_at timestamptz, is_part boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
@@ -52,7 +53,7 @@ BEGIN
     RETURN QUERY
     WITH claimed AS (
         UPDATE outbox SET leased_until = p_lease_until
-        WHERE account_id = ANY (p_account_ids) AND leased_until < p_now
+        WHERE account_id = ANY (p_account_ids) AND (leased_until < p_now OR leased_until > p_lease_until)
         RETURNING account_id, seq
     )
     SELECT events.account_id, events.seq, events.id, events.type, events.data::text, events.created_at,
@@ -67,12 +68,13 @@ RETURNS void LANGUAGE sql SECURITY DEFINER SET search_path = ledger, pg_temp AS 
     WHERE outbox.account_id = sent.account_id AND outbox.seq = sent.seq;
 $$;
 
--- Accounts of which something should have been published by now: what a crash left.
+-- Accounts of which something should have been published by now: what a crash left, or a clock set back since: no lease
+-- is as long as a minute, and no news is of tomorrow.
 CREATE OR REPLACE FUNCTION ledger.unannounced_v1(p_now timestamptz, p_news_before timestamptz, p_limit integer)
 RETURNS SETOF text LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ledger, pg_temp AS $$
     SELECT account_id FROM (
-        SELECT account_id FROM outbox WHERE leased_until < p_now
+        SELECT account_id FROM outbox WHERE leased_until < p_now OR leased_until > p_now + interval '1 minute'
         UNION
-        SELECT account_id FROM news WHERE created_at < p_news_before
+        SELECT account_id FROM news WHERE created_at < p_news_before OR created_at > p_now
     ) AS left_over LIMIT p_limit;
 $$;
