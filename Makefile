@@ -28,14 +28,14 @@ run: .venv/ready
 	@$(BIN)/ringfence run
 
 test: lint
-	@$(BIN)/python -m pytest -n 3 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 bench: .venv/ready
 	@$(BIN)/python -m benchmarks
 
 faults: .venv/ready
 	@$(BIN)/python -m tests.faults $(if $(SEED),--seed $(SEED)) $(if $(N),--n $(N)) $(foreach case,$(ONLY),--only $(case))
-	@$(if $(ONLY),:,$(if $(SEED),RINGFENCE_SIM_SEED=$(SEED)) $(BIN)/python -m pytest -m long)
+	@$(if $(ONLY),:,$(if $(SEED),RINGFENCE_SIM_SEED=$(SEED)) $(BIN)/python -m pytest -m long --timeout=0)
 
 lint: .venv/ready
 	@$(BIN)/ruff check .
