@@ -155,12 +155,15 @@ def cancel(story: Story, *, now: datetime, make_id: MakeId) -> None:
 
 
 def follow_request(story: Story, request: PaymentRequest, *, now: datetime) -> None:
-    """The agency changed a cycle request: the status follows. Blocked stays blocked, whatever is paid."""
+    """The agency changed a cycle request: the status follows. Blocked stays blocked, whatever is paid.
+
+    Only what is no longer owed makes active again: a payment declared overdue that then fails has not been made.
+    """
     story.update(request)
     is_delinquent = any(each.is_delinquent(now) for each in story.unpaid.values())
     if story.subscription.status is Status.ACTIVE and is_delinquent:
         story.become(Status.PAST_DUE)
-    elif story.subscription.status is Status.PAST_DUE and not is_delinquent:
+    elif story.subscription.status is Status.PAST_DUE and not is_delinquent and request.status not in UNPAID:
         story.become(Status.ACTIVE)
 
 

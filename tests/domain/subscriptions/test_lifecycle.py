@@ -124,6 +124,18 @@ def test_declared_overdue_by_the_agency_it_is_past_due_at_once() -> None:
     assert story.subscription.status is Status.PAST_DUE
 
 
+def test_a_payment_declared_overdue_that_then_fails_makes_nobody_active_again() -> None:
+    """«Paid, and no other cycle request unpaid past its due date → active again»: failed is not paid."""
+    story, ids = begun()
+    follow_request(story, set_status(only(story), RequestStatus.OVERDUE, NOW), now=NOW)
+    follow_request(story, set_status(only(story), RequestStatus.FAILED, NOW), now=NOW)
+    assert story.subscription.status is Status.PAST_DUE
+    advance(story, now=NOW + 9 * DAY, make_id=ids)
+    assert story.subscription.status is Status.PAST_DUE
+    follow_request(story, set_status(only(story), RequestStatus.PAID, NOW + 9 * DAY), now=NOW + 9 * DAY)
+    assert story.subscription.status is Status.ACTIVE
+
+
 def test_blocked_does_not_renew_and_is_not_left_by_paying() -> None:
     """Active and past_due renew, blocked doesn't. Blocked is left only by cancel and a new start."""
     story, ids = begun()

@@ -205,7 +205,7 @@ class SubscriptionLives(RuleBasedStateMachine):
             # A request due in the very instant of the start is overdue with the next tick.
             assert all(r.due_at == self.now == r.created_at for r in arrears)
         if status is Status.PAST_DUE:
-            assert arrears
+            assert arrears or any(r.status is RequestStatus.FAILED for r in self.story.unpaid.values())
             assert all(r.grace_until is not None and r.grace_until > self.now for r in arrears)
 
 
