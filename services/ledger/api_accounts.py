@@ -60,16 +60,16 @@ class NewAccount(Strict):
 
     def opening(self, *, has_integer_id: bool) -> Opening:
         """The same as the ledger's own value. Raises 422 `currency_not_supported`."""
-        if self.currency.lower() != "usd":
-            raise ApiError(422, "currency_not_supported", "Accounts are in usd.")
+        _only_usd(self.currency)
         fields = self.model_dump(exclude={"id", "agency", "currency"})
         return Opening(account_id=self.id, has_integer_id=has_integer_id, is_agency=self.agency, **fields)
 
 
 class AccountChange(Strict):
-    """Only the fields that are sent change; null takes back what may be absent."""
+    """Only the fields that are sent change; null takes back what may be absent. `currency` is there to be refused."""
 
     name: Text = ""
+    currency: Text = "usd"
     email: Email | None = None
     timezone: TimeZone = "UTC"
     credit_limit_cents: Cents = 0
@@ -91,6 +91,11 @@ class Adjustment(Strict):
 
     amount_cents: Annotated[SignedCents, AfterValidator(_not_zero)]
     description: Text
+
+
+def _only_usd(currency: str) -> None:
+    if currency.lower() != "usd":
+        raise ApiError(422, "currency_not_supported", "Accounts are in usd.")
 
 
 def build_router(context: LedgerContext) -> APIRouter:
@@ -139,10 +144,10 @@ def build_router(context: LedgerContext) -> APIRouter:
 
     @router.patch("/{account_id}", response_model=Account, summary="Change an account")
     async def change(body: AccountChange, account_id: str = account_in_path) -> Response:
+        _only_usd(body.currency)
+        sent = body.model_dump(include=body.model_fields_set - {"currency"})
         async with transaction(pool) as connection:
-            changed = await accounts.change_account(
-                connection, account_id, body.model_dump(include=body.model_fields_set), now=clock.now()
-            )
+            changed = await accounts.change_account(connection, account_id, sent, now=clock.now())
         context.host.announcer.tell([account_id])
         return OrjsonResponse(changed)
 

@@ -91,7 +91,7 @@ def minutes_charge(usage: Usage, *, parts: dict[str, int]) -> Charge:
         reference_type=reference_type,
         reference_id=reference_id,
         description=f"{title} on plan: {seconds}{f'.{ms:03d}' if ms else ''} seconds",
-        metadata={"components": [], "total_usd": "0", "minute_pools_ms": _shown_parts(parts), **facts},
+        metadata={"components": [], "total_usd": usd_exact(0), "minute_pools_ms": _shown_parts(parts), **facts},
     )
 
 

@@ -77,6 +77,11 @@ async def test_accounts_are_in_usd(platform: httpx.AsyncClient) -> None:
     assert error_of(refused) == (422, "currency_not_supported")
     taken = await platform.post("/v1/accounts", json={"name": "Acme", "currency": "usd"})
     assert taken.json()["currency"] == "usd"
+    path = f"/v1/accounts/{taken.json()['id']}"
+    refused = await platform.patch(path, json={"currency": "eur", "name": "Other"})
+    assert error_of(refused) == (422, "currency_not_supported")
+    kept = await platform.patch(path, json={"currency": "usd", "name": "Acme Ltd"})
+    assert (kept.json()["currency"], kept.json()["name"]) == ("usd", "Acme Ltd")
 
 
 async def test_an_account_without_an_id_gets_one_of_ours(open_account: OpenAccount) -> None:

@@ -53,6 +53,24 @@ async def test_usage_is_shown_by_the_ids_that_were_sent(
     assert [number["number_id"] for number in await until(numbers)] == [9]
 
 
+async def test_a_chat_s_id_is_shown_as_it_was_sent_wherever_it_stands(
+    platform: httpx.AsyncClient, open_account: OpenAccount, client_of: ClientOf, tell_usage: TellUsage
+) -> None:
+    opened = await open_account(id="talker")
+    chats = [envelope("chat.message", {"account_id": "talker", "chat_id": chat_id}) for chat_id in (5, "6", "c7")]
+    await tell_usage("talker", *chats)
+    customer = await client_of(opened["api_key"])
+
+    async def told() -> Any:
+        shown = (await customer.get("/v1/billing/transactions", params={"kind": "debit"})).json()
+        return shown if len(shown) == 3 else []
+
+    shown = list(reversed(await until(told)))
+    assert [entry["reference"]["id"] for entry in shown] == [5, "6", "c7"]
+    assert [entry["metadata"]["chat_id"] for entry in shown] == [5, "6", "c7"]
+    assert list(shown[0]["metadata"]) == list(shown[2]["metadata"])
+
+
 async def test_a_hold_is_shown_by_the_id_that_was_sent(platform: httpx.AsyncClient, open_account: OpenAccount) -> None:
     await open_account(id="holder")
     check = {"account_id": "holder", "direction": "outbound", "from": "+15550100", "to": "+4930123456"}

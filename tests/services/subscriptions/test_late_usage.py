@@ -59,6 +59,7 @@ async def test_a_call_told_after_the_cancel_takes_the_wallet_and_is_asked_for_ne
     entry = await counted(world, client, 1)
     assert (entry["reason"], entry["amount_micros"]) == ("call", 0)
     assert entry["metadata"]["minute_pools_ms"] == {"included": 0, "wallet": 60_000, "billable": 30_000}
+    assert entry["metadata"]["total_usd"] == "0.00"
     (request,) = await usage_requests(client, 1)
     assert (request["amount_cents"], request["status"]) == (30, "pending")
     assert (request["subscription_id"], request["period_end"]) == (canceled["id"], canceled["canceled_at"])

@@ -25,6 +25,13 @@ SELECT
     created_at
 FROM ledger.transfers;
 
+-- A chat's metadata with its id as it was sent, like the one it refers to. Asked only where the text could be a number.
+CREATE OR REPLACE FUNCTION ledger.with_sent_chat_id(p_account_id text, p_chat_id text, metadata json) RETURNS json
+LANGUAGE sql STABLE
+RETURN (
+    SELECT json_object_agg(key, CASE key WHEN 'chat_id' THEN ledger.shown_id(p_account_id, p_chat_id) ELSE value END)
+    FROM json_each(metadata));
+
 CREATE OR REPLACE FUNCTION ledger.transaction_json(entry ledger.transactions_v1) RETURNS json LANGUAGE sql STABLE
 RETURN json_build_object(
     'id', entry.id, 'kind', entry.kind, 'reason', entry.reason, 'description', entry.description,
@@ -35,7 +42,9 @@ RETURN json_build_object(
     'phone_number_value', entry.phone_number_value,
     'reference', json_build_object(
         'type', entry.reference_type, 'id', ledger.shown_id(entry.account_id, entry.reference_id)),
-    'metadata', entry.metadata, 'has_receipt', entry.has_receipt,
+    'metadata', CASE WHEN entry.reference_type = 'chat' AND entry.reference_id ~ '^-?[0-9]+$'
+        THEN ledger.with_sent_chat_id(entry.account_id, entry.reference_id, entry.metadata) ELSE entry.metadata END,
+    'has_receipt', entry.has_receipt,
     'created_at', ledger.rfc3339(entry.created_at));
 
 -- Each transfer's two legs: they sum to zero, whatever was posted.
