@@ -115,12 +115,24 @@ def _operations(running: dict[str, Running], measures: Measures) -> APIRouter:
 async def _is_ready(service: Running) -> bool:
     if service.ready is None:
         return True
+    asking = asyncio.ensure_future(service.ready())
+    await asyncio.wait([asking], timeout=READY_SECONDS)
+    if not asking.done():  # nobody waits for its end: it may itself have to wait for books that hang
+        asking.add_done_callback(_look_at)
+        asking.cancel()
+        log.warning("not_ready", error=f"no answer within {READY_SECONDS} s")
+        return False
     try:
-        async with asyncio.timeout(READY_SECONDS):
-            return await service.ready()
+        return asking.result()
     except Exception:
         log.warning("not_ready", exc_info=True)
         return False
+
+
+def _look_at(asked: asyncio.Future[bool]) -> None:
+    """So that asyncio does not complain of an outcome nobody has seen."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 def _speak_our_errors(app: FastAPI) -> None:

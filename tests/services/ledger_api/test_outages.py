@@ -1,10 +1,14 @@
 """Contract §2 and §3 for the rest of the API: what can't be answered now is told at once, and safe to try again."""
 
+import time
+
 import httpx
 from yarl import URL
 
+from shared.http_app import READY_SECONDS
 from shared.settings import Settings
 from tests.conftest import HostServices
+from tests.faults.proxy import FINE, FaultProxy, Weather
 from tests.services.ledger_api.conftest import error_of
 from tests.transports.cutting_proxy import CuttingProxy
 from tests.usage import sms_sent
@@ -34,6 +38,21 @@ async def test_books_out_of_reach_are_told_as_such(host_services: HostServices, 
                 answer = await platform.request(method, path, json=body)
                 assert error_of(answer) == (503, "billing_unavailable"), path
                 assert answer.headers["Retry-After"] == "1"
+
+
+async def test_books_that_hang_make_no_probe_hang(host_services: HostServices, settings: Settings) -> None:
+    """`GET /readyz`: a network that swallows everything is told as not ready, not waited for."""
+    async with FaultProxy(port_of(settings.postgres_url)) as proxy:
+        hosted = await host_services(postgres_url=str(URL(settings.postgres_url).with_port(proxy.port)))
+        async with httpx.AsyncClient(base_url=hosted.url, timeout=30) as anyone:
+            assert (await anyone.get("/readyz")).status_code == 200
+            proxy.turn(Weather(stalled=True))
+            begun = time.monotonic()
+            answer = await anyone.get("/readyz")
+            waited_seconds = time.monotonic() - begun
+            proxy.turn(FINE)
+    assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+    assert waited_seconds < 2 * READY_SECONDS
 
 
 async def test_fm31_usage_is_not_taken_without_the_broker(host_services: HostServices, settings: Settings) -> None:
