@@ -72,8 +72,8 @@ async def reload(_: PortalContext, visitor: Visitor, __: Query) -> Values:
 
 
 def suggested_cents(daily_cents: int | None) -> int | None:
-    """10 % of the weekly burn (contract §8), in whole dollars, rounded up; None where nothing was spent."""
-    return -(-daily_cents * DAYS_OF_WEEK // 1_000) * 100 if daily_cents else None
+    """10 % of the weekly burn (contract §8), rounded up to the cent; None where nothing was spent."""
+    return -(-daily_cents * DAYS_OF_WEEK // 10) if daily_cents else None
 
 
 def minute_cents(pricing: Mapping[str, Any] | None) -> int:

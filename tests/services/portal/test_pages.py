@@ -148,7 +148,7 @@ def test_words() -> None:
 
 def test_what_is_suggested_for_auto_reload() -> None:
     """Contract §8: "suggests 10 % of the weekly burn as threshold, warns below one minute's buffer"."""
-    assert [suggested_cents(daily) for daily in (None, 0, 100, 1000, 1001)] == [None, None, 100, 700, 800]
+    assert [suggested_cents(daily) for daily in (None, 0, 5, 100, 1000, 1001)] == [None, None, 4, 70, 700, 701]
     book = [
         {"item": "voice", "price_usd": "0.10", "per": "minute"},
         {"item": "telephony", "price_usd": "0.085", "per": "minute"},
