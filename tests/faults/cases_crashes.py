@@ -9,13 +9,17 @@ BETWEEN_KILLS_S = 0.5
 
 
 async def kill_each_service(run: Run) -> None:
-    """SIGKILL at random, n times per service; each is started again at once."""
+    """SIGKILL at random, n times per service; each is started again at once. No twin is killed before the other is back."""
     order = [service for service in SERVICES for _ in range(run.n)]
     run.rng.shuffle(order)
     for service in order:
         await asyncio.sleep(run.rng.uniform(0.1, 2 * BETWEEN_KILLS_S))
-        await run.stage.parties[service].replica.kill()
-        await run.stage.restart(service)
+        twins = [party.replica.name for party in run.stage.of(service)]
+        name = run.rng.choice(twins)
+        if others := [twin for twin in twins if twin != name]:
+            await run.stage.ready(*others)
+        await run.stage.parties[name].replica.kill()
+        await run.stage.restart(name)
         run.fault()
     await run.stage.ready()
 
@@ -95,7 +99,7 @@ CRASH_POINTS = (
 )
 
 CASES = (
-    Case("kill-services", kill_each_service, n=25),
+    Case("kill-services", kill_each_service, n=25, plan=Plan(replicas={"gatekeeper": 2})),
     Case("kill-broker", kill_broker),
     Case("kill-postgres", kill_postgres),
     Case("rolling-restart", rolling_restart, plan=Plan(replicas=dict.fromkeys(SERVICES, 2)), all_answered=True),

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import asyncpg
 import orjson
@@ -11,12 +13,15 @@ from shared.messaging.topology import USAGE
 from tests.faults.model import cost_micros
 from tests.faults.people import RICH
 from tests.faults.proxy import FINE, Weather
-from tests.faults.running import Case, NotRun, Run, publish_bad
+from tests.faults.running import Case, Run, publish_bad
+from tests.faults.small_disk import NotRun, SmallDisk
 from tests.faults.stage import Plan, broker, until
 from tests.usage import sms_sent
 
 ALARM_S = 8.0
 BACKLOG_EVENTS = 50_000
+DISK_MIB = 320
+DISK_FULL = "No space left on device"
 EVENTS_PER_MESSAGE = 10
 LEDGER_MEMORY_GROWTH_MAX = 100 * 1024 * 1024
 USAGE_QUEUE = "ledger.charge_usage"
@@ -41,6 +46,56 @@ async def _alarm(run: Run, on: tuple[str, str], off: tuple[str, str]) -> None:
         await asyncio.sleep(ALARM_S)
         await node.control(*off)
         await run.recovered()
+
+
+async def full_disk(run: Run) -> None:
+    """PostgreSQL's disk is full, twice: for a moment, and until not even the log of its writes can go on, which ends it.
+
+    Nobody restarts a service of ours. A PostgreSQL that has ended is started again when there is room, as whoever looks
+    after it does.
+    """
+    disk = SmallDisk(run.stage.servers)
+    for stays_full in (_for_a_moment, _until_it_ends):
+        before = run.load.model.answers.kinds.copy()
+        seen = disk.log.count(DISK_FULL)
+        disk.fill()
+        run.fault()
+        await until(_async(lambda seen=seen: disk.log.count(DISK_FULL) > seen), seconds=120, what="the disk is full")
+        await stays_full(run, disk)
+        during = dict(run.load.model.answers.kinds - before)
+        ended = not disk.server_runs
+        disk.free()
+        if ended:
+            await run.stage.servers.kill_postgres()  # what is left of it
+            await run.stage.servers.start_postgres()
+        took = await run.recovered()
+        run.outcome.facts[f"full {stays_full.__name__.strip('_').replace('_', ' ')}"] = (
+            f"{during}; PostgreSQL {'ended' if ended else 'stayed'}; back after {took:.1f} s"
+        )
+
+
+async def _for_a_moment(run: Run, disk: SmallDisk) -> None:
+    await asyncio.sleep(run.n)
+
+
+async def _until_it_ends(run: Run, disk: SmallDisk) -> None:
+    """Somebody writes until the log of writes needs another file; starting anew, it finds no room either."""
+    connection = await asyncpg.connect(run.stage.database_url)
+    with suppress(asyncpg.PostgresError, OSError):
+        while True:
+            disk.fill()
+            await connection.execute("SELECT pg_logical_emit_message(true, 'faults', repeat('x', 1000000))")
+    connection.terminate()
+    for _ in range(run.n):
+        disk.fill()
+        await asyncio.sleep(1)
+
+
+def _async(holds: Callable[[], bool]) -> Callable[[], Awaitable[bool]]:
+    async def ask() -> bool:
+        return holds()
+
+    return ask
 
 
 async def migrate_under_load(run: Run) -> None:
@@ -157,6 +212,7 @@ async def backlog_age_s(run: Run) -> float:
 CASES = (
     Case("memory-alarm", memory_alarm, n=2),
     Case("disk-alarm", disk_alarm, n=2),
+    Case("full-disk", full_disk, n=8, disk_mib=DISK_MIB),
     Case("migrate-under-load", migrate_under_load, n=3, plan=Plan(replicas={"ledger": 2, "gatekeeper": 2})),
     Case("bad-messages", bad_messages, n=1),
     Case("long-backlog", long_backlog, n=BACKLOG_EVENTS),

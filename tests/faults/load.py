@@ -17,10 +17,12 @@ from shared.messaging.errors import MessagingError
 from shared.messaging.messages import Message
 from shared.messaging.rabbit import Rabbit
 from shared.messaging.topology import USAGE
+from tests.faults.gates import Gates
 from tests.faults.model import Model, cost_micros
+from tests.faults.own_lag import OwnLag
 from tests.faults.people import POOR, RICH, People
-from tests.faults.stage import PLATFORM_KEY, Party, Stage
-from tests.faults.wire import Answer, NoAnswer
+from tests.faults.stage import PLATFORM_KEY, Stage
+from tests.faults.wire import NoAnswer
 from tests.usage import call_ended, envelope, sms_sent
 
 EVENTS_PER_S = 50
@@ -28,7 +30,6 @@ CHECKS_PER_S = 20
 TWICE = 0.03
 OVER_HTTP = 0.1
 BATCH_MAX = 200
-GATE_PATIENCE_S = 5.0
 RELEASE_PAUSE_S_MAX = 8.0
 
 Event = dict[str, Any]
@@ -44,6 +45,7 @@ class Load:
         *,
         events_per_s: float = EVENTS_PER_S,
         checks_per_s: float = CHECKS_PER_S,
+        own_lag: OwnLag | None = None,
         name: str = "load",
     ) -> None:
         self.stage = stage
@@ -52,6 +54,7 @@ class Load:
         self.events_per_s = events_per_s
         self.checks_per_s = checks_per_s
         self.now: Now | None = None
+        self.own_lag = own_lag or OwnLag()
         self._name = name
         self._rng = random.Random(f"{stage.seed}-{name}")
         self._numbers = 0
@@ -63,6 +66,7 @@ class Load:
         self._running: list[asyncio.Task[None]] = []
         self._stopping = False
         self._broker = Rabbit(stage.platform_amqp, name="platform")
+        self._gates = Gates(stage, self.model.answers.silences)
         self._turn = 0
 
     async def __aenter__(self) -> "Load":
@@ -114,7 +118,8 @@ class Load:
         self._unsent.extend(events)
 
     async def told_all(self) -> None:
-        """Wait until everything that was sent up to now is in the books."""
+        """Wait until everything that was sent up to now is in the books; none of it is sent a second time from now on."""
+        self._recent.clear()
         sent = set(self.model.unconfirmed) | self.model.usage.keys()
         for _ in range(600):
             rows = await self.stage.fetch("SELECT account_id, source, event_id FROM ledger.usage_events")
@@ -233,8 +238,11 @@ class Load:
         ref = f"{self._name}-{kind}-{number}"
         body = {"account_id": account, "from": "+15550100", "to": "+4930123456", "direction": "outbound"}
         body |= {"call_id": ref, "seconds": 180} if kind == "call" else {"message_id": ref}
-        status, seconds, answer = await self._gate(f"/v1/checks/{kind}", body)
-        self.model.answers.count(status, seconds, str(answer))
+        began = time.monotonic()
+        status, answer = await self._gates.ask(f"/v1/checks/{kind}", body)
+        ended = time.monotonic()
+        lag_s = self.own_lag.within(began, ended) if self._gates.can_be_timed(began) else None
+        self.model.answers.count(status, ended - began, lag_s, str(answer))
         place = (account, kind, ref)
         if status == 200:
             self.model.allowed[place] = answer["hold_id"]
@@ -262,7 +270,7 @@ class Load:
         account, kind, ref = place
         pause_s = 0.5
         while True:
-            status, _, answer = await self._gate(f"/v1/checks/{kind}/{ref}/release", {"account_id": account})
+            status, answer = await self._gates.ask(f"/v1/checks/{kind}/{ref}/release", {"account_id": account})
             if status == 200 and answer["status"] == "released":
                 self.model.released.add(place)
                 return
@@ -270,26 +278,6 @@ class Load:
                 raise AssertionError(f"release: {status} {answer}")
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, RELEASE_PAUSE_S_MAX)
-
-    async def _gate(self, path: str, body: dict[str, Any]) -> tuple[int | None, float, Any]:
-        """One question. A replica that can't be reached or hangs up is passed over, as a load balancer would."""
-        began = time.monotonic()
-        gates = self.stage.of("gatekeeper")
-        self._turn += 1
-        for attempt in range(len(gates)):
-            gate = gates[(self._turn + attempt) % len(gates)]
-            answer = await self._ask_one(gate, path, body)
-            if answer is not None:
-                return answer.status, time.monotonic() - began, answer.json
-        return None, time.monotonic() - began, None
-
-    async def _ask_one(self, gate: Party, path: str, body: dict[str, Any]) -> Answer | None:
-        try:
-            return await self.stage.wire.ask(
-                "POST", f"{gate.url}{path}", body, key=PLATFORM_KEY, timeout_s=GATE_PATIENCE_S
-            )
-        except NoAnswer:
-            return None
 
     # The rhythm.
 

@@ -25,20 +25,26 @@ def cost_micros(event: dict[str, Any]) -> int:
 
 @dataclass
 class Answers:
-    """The gate's answers by what they were, and the slowest, in seconds. No answer is no answer of the gate's."""
+    """The gate's answers by what they were, and the slowest, in seconds, as the client saw it and without what kept the
+    client itself. No answer is no answer of the gate's; why there was none is in `silences`.
+    """
 
     kinds: Counter[str] = field(default_factory=Counter)
     slowest_s: float = 0.0
+    slowest_without_lag_s: float = 0.0
+    silences: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
-    def count(self, status: int | None, seconds: float, body: str = "") -> None:
+    def count(self, status: int | None, seconds: float, own_lag_s: float | None, body: str = "") -> None:
+        """`own_lag_s` None: the time it took says nothing of the gate."""
         kind = {200: "allowed", 402: "refused", 503: "503", None: "no answer"}.get(status)
         if kind is None:
             kind = str(status)
             self.wrong.append(f"{status}: {body[:200]}")
         self.kinds[kind] += 1
-        if status is not None:
+        if status is not None and own_lag_s is not None:
             self.slowest_s = max(self.slowest_s, seconds)
+            self.slowest_without_lag_s = max(self.slowest_without_lag_s, seconds - own_lag_s)
 
 
 @dataclass

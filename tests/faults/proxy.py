@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -36,6 +37,7 @@ class FaultProxy:
         self.port = 0
         self.resets = 0
         self._weather = FINE
+        self._turned_at = 0.0
         self._changed = asyncio.Event()
         self._pairs: set[_Pair] = set()
         self._server: asyncio.Server | None = None
@@ -73,11 +75,16 @@ class FaultProxy:
     def turn(self, weather: Weather) -> None:
         """From now on. What a black hole swallowed never arrives: its connections are broken without a word."""
         self._weather = weather
+        self._turned_at = time.monotonic()
         for pair in self._pairs:
             pair.passed = 0
             pair.is_broken |= weather.blackhole
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def was_fine_since(self, began: float) -> bool:
+        """Whether the way has been fine all the time; `began` is of the monotonic clock."""
+        return self._weather == FINE and self._turned_at < began
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._weather.blackhole or self._weather.stalled:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -16,6 +15,7 @@ import asyncpg
 import httpx
 from yarl import URL
 
+from deploy.local.processes import free_port
 from deploy.local.servers import Servers
 from deploy.local.stripe_standin.control_client import Sim
 from shared.messaging.rabbit import Rabbit
@@ -157,7 +157,7 @@ async def staged(
     folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240
     async with AsyncExitStack() as stack:
         born = await stack.enter_async_context(nursery())
-        ports = {name: _free_port() for name in _names(plan)}
+        ports = {name: free_port() for name in _names(plan)}
         webhook_port = ports.get("payments", 1)
         standin = await stack.enter_async_context(_standin(folder, webhook_port))
         wire = Wire()
@@ -271,13 +271,6 @@ async def _standin(folder: Path, webhook_port: int) -> AsyncIterator[dict[str, s
     finally:
         process.terminate()
         await process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def until(holds: Callable[[], Awaitable[object]], *, seconds: float, what: str) -> None:

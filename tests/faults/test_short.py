@@ -14,6 +14,8 @@ from tests.faults.running import Case, Outcome, Run, run_case
 
 SEED = 20_260_101
 SPELL_S = 2.0
+BESIDE_OTHERS_S = 2.5
+"""How long an answer may take while other tests share the processors."""
 
 
 async def _outcome(case: Case, servers: Servers, template_url: str, folder: Path) -> Outcome:
@@ -27,7 +29,9 @@ async def test_each_service_killed_five_times_at_random_loses_and_doubles_nothin
     servers: Servers, template_url: str, tmp_path: Path
 ) -> None:
     """Contract §9, 2 and 5, under 50 events and 20 checks a second."""
-    outcome = await _outcome(Case("kill-services", kill_each_service, n=5), servers, template_url, tmp_path)
+    outcome = await _outcome(
+        Case("kill-services", kill_each_service, n=5, slowest_s_max=BESIDE_OTHERS_S), servers, template_url, tmp_path
+    )
     assert outcome.faults == 30
 
 
@@ -50,5 +54,5 @@ async def test_cuts_silence_alarms_and_bad_messages_lose_and_double_nothing(
         await memory_alarm(run)
         await bad_messages(run)
 
-    outcome = await _outcome(Case("mixed", mixed, n=1), servers, template_url, tmp_path)
+    outcome = await _outcome(Case("mixed", mixed, n=1, slowest_s_max=BESIDE_OTHERS_S), servers, template_url, tmp_path)
     assert outcome.faults > 1_000

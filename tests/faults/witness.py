@@ -23,8 +23,8 @@ class Witness:
         event = orjson.loads(message.body)
         self.twice += event["id"] in self.heard
         self.heard.add(event["id"])
-        if event["type"] == "balance_changed":
-            data = event["data"]
+        data = event["data"]
+        if "version" in data and "balance_cents" in data:  # balance_changed, or a suspension, which says the same
             known = self.latest.get(data["account_id"], (-1, 0))
             self.latest[data["account_id"]] = max(known, (data["version"], data["balance_cents"]))
         await message.ack()
