@@ -10,6 +10,7 @@ from shared.service import Job
 
 EVENTS_KEPT = timedelta(days=30)
 IDEMPOTENCY_KEYS_KEPT = timedelta(hours=24)
+FORGETTING_SECONDS_MAX = 300.0
 
 
 def jobs(context: LedgerContext) -> Sequence[Job]:
@@ -25,5 +26,7 @@ def jobs(context: LedgerContext) -> Sequence[Job]:
 async def forget_what_is_old(context: LedgerContext) -> None:
     """Published news and answers to repeated requests are kept for a time; money is kept for ever."""
     now = context.host.clock.now()
-    await context.pool.execute(QUERIES.forget_old_events, now - EVENTS_KEPT)
-    await context.pool.execute(QUERIES.forget_old_idempotency_keys, now - IDEMPOTENCY_KEYS_KEPT)
+    await context.pool.execute(QUERIES.forget_old_events, now - EVENTS_KEPT, timeout=FORGETTING_SECONDS_MAX)
+    await context.pool.execute(
+        QUERIES.forget_old_idempotency_keys, now - IDEMPOTENCY_KEYS_KEPT, timeout=FORGETTING_SECONDS_MAX
+    )

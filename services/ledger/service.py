@@ -19,6 +19,8 @@ from shared.postgres.pool import transaction
 from shared.price_books import PriceBooks
 from shared.service import Host, Running, Service
 
+STATEMENT_SECONDS_MAX = 10.0
+"""Usage waits for so long where a network swallows our packets; none of our statements takes a tenth of it."""
 SAYS = (
     "account_opened",
     "account_suspended",
@@ -40,7 +42,7 @@ SAYS = (
 @asynccontextmanager
 async def start(host: Host) -> AsyncIterator[Running]:
     """Open the ledger on a host."""
-    async with host.open_pool("ledger") as pool:
+    async with host.open_pool("ledger", command_timeout_seconds=STATEMENT_SECONDS_MAX) as pool:
         context = LedgerContext(host=host, pool=pool, prices=PriceBooks(pool), settings=LedgerSettings())
         await _prepare(context)
 

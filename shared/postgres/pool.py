@@ -1,7 +1,7 @@
 """Connections of one service: its own role, its own schema first, JSON as Python values."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal
 
 import asyncpg
@@ -91,7 +91,25 @@ def _json_text(value: Any) -> str:
 
 @asynccontextmanager
 async def transaction(pool: asyncpg.Pool, *, acquire_timeout_seconds: float = 10) -> AsyncIterator[Connection]:
-    """One transaction on one connection: committed when the block ends, rolled back when it raises."""
+    """One transaction on one connection: committed when the block ends, rolled back when it raises.
+
+    Who did not answer in time is not asked to roll back: the connection is dropped, and so are, before they are used
+    again, the others that were open then, since what swallowed its packets has swallowed theirs.
+    """
     with tracing.span("transaction", "client", attributes={"db.system.name": "postgresql"}):
-        async with pool.acquire(timeout=acquire_timeout_seconds) as connection, connection.transaction():
-            yield connection
+        async with pool.acquire(timeout=acquire_timeout_seconds) as connection:
+            work = connection.transaction()
+            try:
+                await work.start()
+                try:
+                    yield connection
+                except BaseException as error:
+                    if not isinstance(error, TimeoutError):
+                        await work.rollback()
+                    raise
+                await work.commit()
+            except TimeoutError:
+                with suppress(asyncpg.InterfaceError):  # it is gone already
+                    connection.terminate()
+                await pool.expire_connections()
+                raise
