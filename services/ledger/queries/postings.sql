@@ -2,4 +2,4 @@
 SELECT balance_micros FROM ledger.accounts WHERE account_id = $1 FOR UPDATE
 
 -- name: transaction
-SELECT ledger.transaction_json(entry) FROM ledger.transactions_v1 AS entry WHERE id = $1
+SELECT told FROM ledger.transactions_v1 WHERE id = $1

@@ -1,7 +1,7 @@
 -- name: transactions
 -- An account's entries lie in the order of time but for what clocks of several replicas differ by: the dates bound the
 -- part of its sequence to look at, found by halving, with more room than clocks ever differ; then they are compared.
-SELECT entry.seq, ledger.transaction_json(entry) AS transaction
+SELECT entry.seq, entry.told AS transaction
 FROM ledger.transactions_v1 AS entry
 WHERE account_id = $1
   AND ($2::text[] IS NULL OR reason = ANY ($2))

@@ -33,7 +33,7 @@ BEGIN
                -- The transactions are long, and texts already: appended as they are.
                (left((balance_json(account) || jsonb_build_object('settled', settled))::text, -1)
                 || ', "transactions": [' || coalesce((
-                       SELECT string_agg(transaction_json(entry)::text, ', ' ORDER BY entry.seq)
+                       SELECT string_agg(entry.told::text, ', ' ORDER BY entry.seq)
                        FROM transactions_v1 AS entry
                        WHERE entry.account_id = (account).account_id
                          AND entry.seq > (account).announced_count AND entry.seq <= upto), '') || ']}')::json,
