@@ -8,6 +8,8 @@ from services.payments.provider import Failure, Rejected, Unknown
 
 _AMOUNT_CODES = frozenset({"amount_too_small", "amount_too_large", "parameter_invalid_integer"})
 _CARD_PARAMETERS = frozenset({"payment_method", "customer"})
+_CARD_IS_SPENT = "may not be used again"
+"""Of a card that was detached, or used once without a customer: Stripe names neither a code nor a parameter."""
 
 
 def code_of(error: stripe.StripeError) -> str | None:
@@ -42,7 +44,7 @@ def _refusal(error: stripe.InvalidRequestError) -> Rejected | Unknown:
     code = code_of(error)
     if error.param == "amount" and code in _AMOUNT_CODES:
         return Rejected("invalid_amount", str(error.user_message))
-    if error.param in _CARD_PARAMETERS:
+    if error.param in _CARD_PARAMETERS or (code is None and _CARD_IS_SPENT in str(error.user_message)):
         return Rejected("payment_method_not_found", "There is no such payment method.")
     if code == "payment_intent_unexpected_state":
         return Unknown("payment_intent_unexpected_state", is_stored=True)

@@ -71,6 +71,15 @@ async def test_unknown_and_foreign_cards_are_not_found(platform: Platform, custo
     assert await platform.charges() == []
 
 
+async def test_a_card_that_was_removed_is_not_found(customer: Customer) -> None:
+    """§5: "404 `payment_method_not_found`", not 502: trying again would never help."""
+    removed = await customer.save_card()
+    assert (await customer.http.delete(f"/v1/billing/payment-methods/{removed}")).status_code == 204
+    for path, amount in (("billing/top-up", {"amount_cents": 2_000}), ("wallet/topup", {"amount_usd": 20})):
+        answer = await customer.http.post(f"/v1/{path}", json={**amount, "payment_method_id": removed})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "payment_method_not_found"), path
+
+
 async def test_a_card_that_is_nobodys_is_used_once(customer: Customer) -> None:
     """§5: "a method that is nobody's yet is attached; in a top-up it is used once"."""
     answer = await customer.top_up(2_000, payment_method_id="pm_card_visa")
@@ -240,7 +249,7 @@ async def test_a_running_request_is_in_progress(platform: Platform, customer: Cu
 async def test_fm05_the_same_top_up_posted_twenty_times_at_once_is_one(platform: Platform, customer: Customer) -> None:
     """Failure mode 5, without keys: those who come while it runs get its answer."""
     await customer.save_card()
-    await platform.sim.fault("^/v1/payment_intents$", when="before", action="latency", seconds=0.5)
+    await platform.sim.fault("^/v1/payment_intents$", when="before", action="latency", seconds=2)
     answers = await asyncio.gather(*(customer.top_up(2_000) for _ in range(20)))
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.json()["payment_intent_id"] for answer in answers}) == 1
