@@ -9,12 +9,10 @@ from services.payments.inbox import InboxWorker, forget
 from services.payments.invariants import audit_charges
 from services.payments.recharging import consider_many
 from services.payments.sweep import reconcile
-from shared import strict_json
 from shared.contracts.ticks_v1 import Tick, TickName, tick_type
 from shared.messaging.batch import BatchConsumer
-from shared.messaging.cloudevents import InvalidEnvelope, parse_envelope
 from shared.messaging.listener import Heard, Listen, Listener
-from shared.messaging.messages import Dead, Incoming, Outcomes
+from shared.messaging.messages import ROUTING_KEY_HEADER, Dead, Incoming, Outcomes
 from shared.messaging.topology import EVENTS, TICKS, WorkQueue, work_queue
 from shared.postgres.pool import OUTAGES
 
@@ -60,21 +58,20 @@ class ConsiderReload:
         outcomes: dict[int, list[Dead]] = {}
         account_ids: set[str] = set()
         for place, message in enumerate(batch):
-            account_id = _subject(message)
-            if account_id is None:
-                outcomes[place] = [Dead("invalid_event", "not a CloudEvent about an account")]
-            else:
+            account_id = _account_id(message)
+            if account_id:
                 account_ids.add(account_id)
+            else:
+                outcomes[place] = [Dead("invalid_event", "its routing key names no account")]
         if account_ids:
             await consider_many(self._context, sorted(account_ids))
         return outcomes  # type: ignore[return-value]
 
 
-def _subject(message: Incoming) -> str | None:
-    try:
-        return parse_envelope(strict_json.loads(message.body)).subject
-    except (strict_json.NotStrictJson, InvalidEnvelope):
-        return None
+def _account_id(message: Incoming) -> str:
+    """`balance_changed.<account>`: the body may list hundreds of transactions, which nobody here reads."""
+    key = message.headers.get(ROUTING_KEY_HEADER) if message.is_ours else message.routing_key
+    return str(key or "").partition(".")[2]
 
 
 def _on_tick(context: Context, queue: WorkQueue, name: TickName, work: Callable[[], Awaitable[None]]) -> Listener[None]:

@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from services.payments.hears import CONSIDER_RELOAD
+from shared.messaging.messages import ROUTING_KEY_HEADER, Message
+from shared.messaging.topology import EVENTS
 from tests.services.payments.conftest import Customer, Platform, eventually
 
 HOUR = 3600
@@ -35,6 +38,26 @@ async def test_it_fires_when_the_balance_drops_below_the_minimum(platform: Platf
     assert account["auto_reload_month_spend_cents"] == 3_000
     assert len(await platform.events("auto_reload_succeeded")) == 1
     assert len(await platform.events("charge_succeeded")) == 1
+
+
+async def test_news_of_nobody_is_parked(platform: Platform) -> None:
+    broker = platform.hosted.host.broker
+    await broker.publish_many([Message(EVENTS, "balance_changed", b"{}")])
+
+    async def is_parked() -> bool:
+        return await broker.depth(CONSIDER_RELOAD.dead) == 1
+
+    await eventually(is_parked)
+
+
+async def test_news_that_is_tried_again_is_looked_at(platform: Platform, customer: Customer) -> None:
+    """It comes back past the exchange, with its routing key in a header."""
+    await customer.reload(1_000, 3_000)
+    raise_minimum = "UPDATE payments.profiles SET reload_minimum_cents = 2001 WHERE account_id = $1"
+    await platform.admin.execute(raise_minimum, customer.account_id)
+    headers = {ROUTING_KEY_HEADER: f"balance_changed.{customer.account_id}"}
+    await platform.hosted.host.broker.publish_many([Message("", CONSIDER_RELOAD.name, b"{}", headers=headers)])
+    await eventually(lambda: _balance_is(customer, 2_000 + 3_000))
 
 
 async def test_fm04_one_charge_closes_the_gap(platform: Platform, customer: Customer) -> None:
