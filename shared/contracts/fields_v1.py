@@ -11,6 +11,8 @@ _ID = re.compile(r"[A-Za-z0-9_.:+@;=-]{1,128}")
 _RFC3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
+INTEGER_MIN, INTEGER_MAX = -(2**63), 2**64 - 1
+"""What every reader of JSON on our way takes for an integer; beyond it an id is sent as a string."""
 EARLIEST_YEAR, LATEST_YEAR = 2000, 2200
 
 
@@ -22,17 +24,21 @@ class Strict(BaseModel):
 
 def _caller_id(value: Any) -> Any:
     """A JSON integer and its decimal string are the same id."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and INTEGER_MIN <= value <= INTEGER_MAX:
         return str(value)
     return value
 
 
 CallerId = Annotated[
     str,
-    BeforeValidator(_caller_id, json_schema_input_type=Annotated[str, Field(pattern=ID_PATTERN)] | int),
+    BeforeValidator(
+        _caller_id,
+        json_schema_input_type=Annotated[str, Field(pattern=ID_PATTERN)]
+        | Annotated[int, Field(ge=INTEGER_MIN, le=INTEGER_MAX)],
+    ),
     StringConstraints(pattern=ID_PATTERN),
 ]
-"""An id the caller chose. Letters, digits and `_.:+@;=-`, 1 to 128 of them; or an integer."""
+"""An id the caller chose. Letters, digits and `_.:+@;=-`, 1 to 128 of them; or an integer of 64 bits."""
 
 
 SentId = str | int

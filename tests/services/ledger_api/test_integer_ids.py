@@ -25,6 +25,22 @@ async def test_an_account_is_shown_by_the_id_that_was_sent(
     assert {event["data"]["account_id"] for event in events} == {sent}
 
 
+async def test_an_integer_is_an_id_everywhere_or_nowhere(
+    platform: httpx.AsyncClient, open_account: OpenAccount
+) -> None:
+    """Beyond 64 bits parsers differ: it was an account's id, shown as text, and no call's. As a string it is one."""
+    greatest = 2**64 - 1
+    await open_account(id="wide")
+    check = {"account_id": "wide", "direction": "outbound", "from": "+15550100", "to": "+4930123456"}
+    for sent, status in ((greatest, 201), (greatest + 1, 422), (str(greatest + 1), 201)):
+        opened = await platform.post("/v1/accounts", json={"id": sent, "name": "Wide"})
+        assert (opened.status_code, opened.json().get("id", sent)) == (status, sent)
+        asked = await platform.post("/v1/checks/call", json={**check, "call_id": sent})
+        assert asked.status_code == (200 if status == 201 else 422)
+        told = await platform.post("/v1/usage", json=sms_sent("wide", sent))  # type: ignore[arg-type]
+        assert told.status_code == (202 if status == 201 else 422)
+
+
 async def test_usage_is_shown_by_the_ids_that_were_sent(
     platform: httpx.AsyncClient, open_account: OpenAccount, client_of: ClientOf, tell_usage: TellUsage
 ) -> None:
