@@ -51,12 +51,20 @@ def post(path: str, body: bytes) -> tuple[int, str]:
             return answer.status, ""
     except urllib.error.HTTPError as error:
         with closing(error):
-            told = error.read(1000).decode(errors="replace")
+            told = what_it_says(error)
         if error.code in (429, 503):
             raise OutOfReachError(f"{error.code} {told}") from error
         return error.code, told
     except (OSError, http.client.HTTPException) as error:  # refused, reset, timed out, cut off
         raise OutOfReachError(str(error)) from error
+
+
+def what_it_says(error: urllib.error.HTTPError) -> str:
+    """The beginning of its body. Raises OutOfReachError."""
+    try:
+        return error.read(1000).decode(errors="replace")
+    except (OSError, http.client.HTTPException) as cut:
+        raise OutOfReachError(str(cut)) from cut
 
 
 def send(db: sqlite3.Connection, row: tuple[str, str, str]) -> None:
@@ -78,17 +86,27 @@ def send_all(db: sqlite3.Connection) -> None:
         send(db, row)
 
 
-def main() -> None:
+def work_off(db: sqlite3.Connection) -> None:
+    """For ever. Raises sqlite3.Error."""
     wait = LOOK_EVERY_SECONDS
-    with closing(spool()) as db:
-        while True:
-            try:
-                send_all(db)
-                wait = LOOK_EVERY_SECONDS
-            except OutOfReachError as error:
-                say(f"Ringfence is out of reach: {error}")
-                wait = min(2 * wait, WAIT_SECONDS_MAX)
-            time.sleep(wait)
+    while True:
+        try:
+            send_all(db)
+            wait = LOOK_EVERY_SECONDS
+        except OutOfReachError as error:
+            say(f"Ringfence is out of reach: {error}")
+            wait = min(2 * wait, WAIT_SECONDS_MAX)
+        time.sleep(wait)
+
+
+def main() -> None:
+    while True:
+        try:
+            with closing(spool()) as db:
+                work_off(db)
+        except sqlite3.Error as error:  # Kamailio is making it at this moment, or the disk is full: opened anew
+            say(f"the spool: {error}")
+            time.sleep(LOOK_EVERY_SECONDS)
 
 
 def say(line: str) -> None:

@@ -6,6 +6,7 @@ The payloads have the shapes these platforms send; docs/integrations says where 
 import asyncio
 import json
 import os
+import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -236,3 +237,27 @@ async def test_with_a_wrong_key_everything_waits_until_it_is_mended(
     await asyncio.to_thread(send_all_of_the_spool)
     answer = await system.client.get("/v1/checks/call/c1", params={"account_id": "mended"})
     assert answer.json()["state"] == "released"
+
+
+@pytest.mark.usefixtures("scripts_environment")
+async def test_a_spool_that_another_is_making_at_this_moment_does_not_end_the_sender() -> None:
+    """SQLite does not wait for its turn where the journal's mode is changed: both start with the machine."""
+    spool = os.environ["RINGFENCE_SPOOL"]
+    with closing(sqlite3.connect(spool, isolation_level=None, check_same_thread=False)) as another:
+        another.execute("BEGIN EXCLUSIVE")
+        sender = await asyncio.create_subprocess_exec(
+            sys.executable, str(EXAMPLES / "kamailio" / "send_cdrs.py"), stderr=asyncio.subprocess.PIPE
+        )
+        try:
+            assert sender.stderr is not None
+            assert await sender.stderr.readline() == b"the spool: database is locked\n"
+            another.execute("ROLLBACK")
+            await until(lambda: asyncio.to_thread(_tables, another), lambda tables: "refused" in tables)
+            assert sender.returncode is None
+        finally:
+            sender.terminate()
+            await sender.communicate()
+
+
+def _tables(db: sqlite3.Connection) -> list[str]:
+    return [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]

@@ -104,7 +104,7 @@ async def test_what_is_unfinished_shows_with_its_age(ringfence: Hosted, platform
         """INSERT INTO payments.attempts (attempt_id, account_id, kind, provider, customer_id, card_id, amount_cents,
                cap_month, state, created_at, next_check_at, sends, first_sent_at)
            VALUES ('chg_1', 'acme', 'topup', 'stripe', 'cus_1', 'pm_1', 500, '2026-01-01', 'unknown',
-               $1, 'infinity', 1, $1)""",
+               $1, $1::timestamptz + interval '50 minutes', 10, $1)""",
         ringfence.host.clock.now(),
     )
     await operator.execute("UPDATE payments.brake SET pulled_at = now(), held_until = 'infinity', reason = 'a test'")
