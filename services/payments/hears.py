@@ -7,7 +7,7 @@ from typing import Final
 from services.payments.context import Context
 from services.payments.inbox import InboxWorker, forget
 from services.payments.invariants import audit_charges
-from services.payments.recharging import consider_many
+from services.payments.recharging import consider_all, consider_many
 from services.payments.sweep import reconcile
 from shared.contracts.ticks_v1 import Tick, TickName, tick_type
 from shared.messaging.batch import BatchConsumer
@@ -28,7 +28,7 @@ def consumers(context: Context, inbox: InboxWorker) -> Sequence[BatchConsumer | 
     """Queue by queue, what is done with its messages."""
 
     async def recharge_due() -> None:
-        await consider_many(context, None)
+        await consider_all(context)
 
     async def reconcile_charges() -> None:
         await reconcile(context, inbox)

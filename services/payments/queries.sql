@@ -246,9 +246,12 @@ UPDATE attempts SET next_check_at = $2 WHERE attempt_id = $1
 SELECT count(*) FROM attempts
 WHERE account_id = $1 AND created_at > $2 AND kind = 'topup' AND state = 'failed'
 
+-- name: accounts_after
+SELECT account_id FROM ledger.payable_accounts_v1 WHERE account_id > $1 ORDER BY account_id LIMIT $2
+
 -- name: accounts_in_need
 SELECT account_id FROM ledger.payable_accounts_v1 AS account LEFT JOIN profiles USING (account_id)
-WHERE account_id > $1 AND ($4::text[] IS NULL OR account_id = ANY ($4)) AND (
+WHERE account_id = ANY ($1) AND (
     CASE
         WHEN reload_enabled THEN balance_micros < reload_minimum_cents * 10000
         WHEN auto_charge THEN balance_micros < $2 * 10000 AND default_card_id IS NOT NULL
@@ -256,7 +259,7 @@ WHERE account_id > $1 AND ($4::text[] IS NULL OR account_id = ANY ($4)) AND (
     END
     OR (balance_micros + credit_limit_micros < 0) <> (billing_suspension IS NOT NULL)
     OR is_below OR dispute_debt_micros > 0 OR pardoned_balance_micros IS NOT NULL)
-ORDER BY account_id LIMIT $3
+ORDER BY account_id
 
 -- name: mark_crossings
 WITH crossed AS (

@@ -39,7 +39,7 @@ from shared.postgres.pool import Connection, transaction
 
 CHARGE_LIMIT_CENTS = 99_999_999
 """Stripe takes eight digits."""
-PAGE = 500
+PAGE = 5_000
 
 log = structlog.get_logger(__name__)
 
@@ -52,24 +52,28 @@ class Considered:
     abandon_first: Sequence[Attempt] = ()
 
 
-async def consider_many(context: Context, account_ids: Sequence[str] | None) -> None:
-    """All of these accounts (None: all there are) whose standing asks for something.
+async def consider_all(context: Context) -> None:
+    """All accounts there are, so many at a time."""
+    after = ""
+    while rows := await context.pool.fetch(SQL.accounts_after, after, PAGE):
+        account_ids = [row["account_id"] for row in rows]
+        await consider_many(context, account_ids)
+        after = account_ids[-1]
+
+
+async def consider_many(context: Context, account_ids: Sequence[str]) -> None:
+    """Those of these accounts whose standing asks for something.
 
     Those that crossed are counted before any is charged, so a wave pulls the brake before its first charge.
     """
-    after = ""
-    while True:
-        rows = await context.pool.fetch(
-            SQL.accounts_in_need, after, context.settings.auto_charge_threshold_cents, PAGE, account_ids
-        )
-        needy = [row["account_id"] for row in rows]
-        if not needy:
-            return
-        threshold = context.settings.auto_charge_threshold_cents
-        await context.pool.execute(SQL.mark_crossings, needy, context.now(), threshold)
-        for account_id in needy:
-            await consider(context, account_id)
-        after = needy[-1]
+    threshold = context.settings.auto_charge_threshold_cents
+    rows = await context.pool.fetch(SQL.accounts_in_need, account_ids, threshold)
+    needy = [row["account_id"] for row in rows]
+    if not needy:
+        return
+    await context.pool.execute(SQL.mark_crossings, needy, context.now(), threshold)
+    for account_id in needy:
+        await consider(context, account_id)
 
 
 async def consider(context: Context, account_id: str) -> Attempt | None:

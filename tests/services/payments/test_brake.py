@@ -8,7 +8,7 @@ import pytest
 
 from deploy.local.servers import Servers
 from services.payments import brake
-from services.payments.recharging import consider_many
+from services.payments.recharging import consider_all
 from services.payments.topups import TopUp, top_up
 from shared.http_errors import ApiError
 from tests.services.payments.light import Light, light_system, own_database
@@ -48,7 +48,7 @@ async def test_fm01_a_wave_of_accounts_below_their_threshold_touches_no_card(lig
     accounts = await open_many(light, 24)
     for account in accounts[:21]:
         await light.move(account, -1_500)
-    await consider_many(light.context, None)
+    await consider_all(light.context)
     await light.context.finish()
     assert await charges(light) == 0
     assert await alerts(light) == ["charge_wave"]
@@ -56,7 +56,7 @@ async def test_fm01_a_wave_of_accounts_below_their_threshold_touches_no_card(lig
     await light.consider(accounts[23])
     assert await charges(light) == 0, "it stays pulled"
     assert await brake.release(light.context.pool, light.clock.now())
-    await consider_many(light.context, None)
+    await consider_all(light.context)
     await light.context.finish()
     assert await charges(light) == 22
     assert await alerts(light) == []
@@ -66,7 +66,7 @@ async def test_as_many_as_are_allowed_are_charged(light: Light) -> None:
     accounts = await open_many(light, 21)
     for account in accounts[:20]:
         await light.move(account, -1_500)
-    await consider_many(light.context, None)
+    await consider_all(light.context)
     await light.context.finish()
     assert await charges(light) == 20
     light.advance(61)
@@ -93,7 +93,7 @@ async def test_a_wave_is_seen_also_after_a_clock_that_was_set_back_released_the_
     await light.admin.execute("UPDATE payments.brake SET counted_until = $1", light.clock.now() + timedelta(hours=1))
     for account in accounts[:21]:
         await light.move(account, -1_500)
-    await consider_many(light.context, None)
+    await consider_all(light.context)
     await light.context.finish()
     assert await charges(light) == 0
     assert await alerts(light) == ["charge_wave"]
@@ -104,7 +104,7 @@ async def test_fm01_an_account_whose_balance_is_not_its_entries_is_not_charged(l
     wrong, right = await open_many(light, 2)
     await light.admin.execute("UPDATE ledger.accounts SET balance_micros = 0 WHERE account_id = $1", wrong)
     await light.move(right, -1_500)
-    await consider_many(light.context, None)
+    await consider_all(light.context)
     await light.context.finish()
     assert await charges(light) == 1
     assert await light.balance(right) == 3_500
@@ -126,7 +126,7 @@ async def test_a_changed_entry_is_found_even_behind_a_right_balance(light: Light
 async def test_fm01_a_missing_account_is_never_charged(light: Light) -> None:
     account = (await open_many(light, 1))[0]
     await light.admin.execute("UPDATE payments.profiles SET account_id = 'nobody' WHERE account_id = $1; ", account)
-    await consider_many(light.context, None)
+    await consider_all(light.context)
     await asyncio.sleep(0)
     assert await charges(light) == 0
 

@@ -13,7 +13,8 @@ CREATE OR REPLACE FUNCTION ledger.move_money(
 ) RETURNS void LANGUAGE plpgsql
 -- A plan made while tables are small must suit large ones, too; and making it anew each time took longer than a lone
 -- event.
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
 AS $$
 DECLARE
     this_month date := date_trunc('month', p_now AT TIME ZONE 'UTC')::date;

@@ -8,7 +8,8 @@ CREATE OR REPLACE FUNCTION ledger.announce_v1(p_account_ids text[], p_now timest
 RETURNS TABLE (account_id text, seq bigint, id text, type text, data text, created_at timestamptz, is_part boolean)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp
 -- Else half of the calls, which come one by one, plan these statements anew: that took longer than running them.
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
 AS $$
 #variable_conflict use_column
 BEGIN

@@ -20,7 +20,8 @@ CREATE OR REPLACE FUNCTION ledger.open_checks_v1(
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp
 -- Planning anew took longer than a lone check; a plan made while tables are small must suit large ones, too.
 SET lock_timeout = '500ms'
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -9,7 +9,8 @@ CREATE OR REPLACE FUNCTION ledger.write_holds_v1(
     p_requests text[], p_created_at timestamptz[], p_lasts_seconds integer[], p_now timestamptz
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = ledger, pg_temp
 -- Planning anew took longer than a lone check; a plan made while tables are small must suit large ones, too.
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
 AS $$
 #variable_conflict use_column
 DECLARE

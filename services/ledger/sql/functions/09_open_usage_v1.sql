@@ -12,7 +12,8 @@ CREATE OR REPLACE FUNCTION ledger.open_usage_v1(
     has_correction boolean, book_version integer
 ) LANGUAGE plpgsql
 -- A plan made while tables are small must suit large ones, too.
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
 AS $$
 DECLARE
     newest_book integer := (SELECT max(version) FROM ledger.price_books);

@@ -13,7 +13,8 @@ CREATE OR REPLACE FUNCTION ledger.post_usage_v1(
     p_counter_account text, p_now timestamptz
 ) RETURNS bigint[] LANGUAGE plpgsql
 -- A plan made while tables are small must suit large ones, too: one of them read every open hold for each batch.
-SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_material = off
 AS $$
 DECLARE
     events integer := cardinality(p_account_ids);
