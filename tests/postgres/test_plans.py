@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import asyncpg
+
 from services.payments.store import SQL
 from shared.postgres.pool import open_pool
 
