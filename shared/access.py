@@ -1,7 +1,6 @@
 """Who asks: API keys to principals, and which account a request is about (contract §0, Auth)."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -51,7 +50,7 @@ def secret_of(authorization: str | None) -> str:
     if scheme.lower() == "basic":
         try:
             secret = base64.b64decode(credentials, validate=True).decode().partition(":")[2]
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # not ASCII, not base64, not UTF-8
             raise unauthorized() from None
         if secret:
             return secret
