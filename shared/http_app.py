@@ -23,6 +23,7 @@ from shared.openapi import DescribedApp
 from shared.rate_limit import RateLimit
 from shared.service import Asgi, Host, Running, Service
 from shared.session_access import SessionAccess
+from shared.tasks import look_at
 
 READY_SECONDS = 2.0
 STATUS_CODES = {
@@ -118,7 +119,7 @@ async def _is_ready(service: Running) -> bool:
     asking = asyncio.ensure_future(service.ready())
     await asyncio.wait([asking], timeout=READY_SECONDS)
     if not asking.done():  # nobody waits for its end: it may itself have to wait for books that hang
-        asking.add_done_callback(_look_at)
+        asking.add_done_callback(look_at)
         asking.cancel()
         log.warning("not_ready", error=f"no answer within {READY_SECONDS} s")
         return False
@@ -127,12 +128,6 @@ async def _is_ready(service: Running) -> bool:
     except Exception:
         log.warning("not_ready", exc_info=True)
         return False
-
-
-def _look_at(asked: asyncio.Future[bool]) -> None:
-    """So that asyncio does not complain of an outcome nobody has seen."""
-    if not asked.cancelled():
-        asked.exception()
 
 
 def _speak_our_errors(app: FastAPI) -> None:

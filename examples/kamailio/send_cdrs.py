@@ -47,24 +47,23 @@ def post(path: str, body: bytes) -> tuple[int, str]:
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {os.environ['RINGFENCE_PLATFORM_KEY']}"}
     request = urllib.request.Request(os.environ["RINGFENCE_HTTP_URL"] + path, data=body, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS_MAX) as answer:
-            return answer.status, ""
-    except urllib.error.HTTPError as error:
-        with closing(error):
-            told = what_it_says(error)
-        if error.code in (429, 503):
-            raise OutOfReachError(f"{error.code} {told}") from error
-        return error.code, told
+        with closing(answer_to(request)) as answer:
+            status = answer.status
+            told = "" if status < 300 else answer.read(1000).decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:  # refused, reset, timed out, cut off
         raise OutOfReachError(str(error)) from error
+    if status in (429, 503):
+        raise OutOfReachError(f"{status} {told}")
+    return status, told
 
 
-def what_it_says(error: urllib.error.HTTPError) -> str:
-    """The beginning of its body. Raises OutOfReachError."""
+def answer_to(request: urllib.request.Request) -> http.client.HTTPResponse | urllib.error.HTTPError:
+    """A refusal is an answer, too. Raises OSError and HTTPException."""
     try:
-        return error.read(1000).decode(errors="replace")
-    except (OSError, http.client.HTTPException) as cut:
-        raise OutOfReachError(str(cut)) from cut
+        answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=ANSWER_SECONDS_MAX)
+    except urllib.error.HTTPError as refusal:
+        return refusal
+    return answer
 
 
 def send(db: sqlite3.Connection, row: tuple[str, str, str]) -> None:

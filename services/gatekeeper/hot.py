@@ -26,6 +26,7 @@ from shared.edge import _REQUEST_ID as REQUEST_ID
 from shared.edge import BODY_BYTES_MAX, Receive, Send, parse_body, read_body
 from shared.http_errors import ApiError, forbidden, not_found
 from shared.postgres.pool import OUTAGES
+from shared.tasks import look_at
 
 KINDS: Final[tuple[Kind, ...]] = ("call", "sms", "chat", "campaign")
 PREFIX: Final = "/v1/checks/"
@@ -147,8 +148,7 @@ class HotRoutes:
     def _looked_up(self, authorization: str, task: asyncio.Task[Principal]) -> None:
         if self._lookups.get(authorization) is task:
             del self._lookups[authorization]
-        if not task.cancelled():
-            task.exception()
+        look_at(task)
 
 
 def _new_request_id() -> bytes:

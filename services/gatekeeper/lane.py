@@ -9,6 +9,7 @@ import asyncpg
 from services.gatekeeper.domain.asks import Ask
 from services.gatekeeper.handlers import Settled
 from shared.postgres.pool import OUTAGES, Connection
+from shared.tasks import look_at
 
 OPENING_SECONDS_MAX = 10.0
 NO_OUTAGE = asyncpg.LockNotAvailableError | asyncpg.InvalidCachedStatementError | asyncpg.OutdatedSchemaCacheError
@@ -52,7 +53,7 @@ class Lane:
         if self._connection is None:
             if self._opening is None:
                 self._opening = asyncio.create_task(self._open(), name="gate opens a connection")
-                self._opening.add_done_callback(_look_at)
+                self._opening.add_done_callback(look_at)  # whoever asks next is told
             opening = self._opening
             try:
                 self._connection = await asyncio.shield(opening)
@@ -95,12 +96,6 @@ class Lane:
         self.cut()
         if self._opening is not None:
             self._opening.cancel()
-
-
-def _look_at(opening: asyncio.Task[asyncpg.pool.PoolConnectionProxy]) -> None:
-    """Whoever asks next is told; where nobody does, an outage is no reason to complain."""
-    if not opening.cancelled():
-        opening.exception()
 
 
 def _is_lost(connection: asyncpg.pool.PoolConnectionProxy) -> bool:

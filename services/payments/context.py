@@ -14,6 +14,7 @@ from services.payments.provider import Provider
 from services.payments.settings import PaymentsSettings
 from shared.announcer import DELAYED_BY
 from shared.service import Host
+from shared.tasks import look_at
 
 DRIVEN_AT_ONCE_MAX = 16
 
@@ -64,13 +65,9 @@ class Context:
         """Work that a request waits for, and that goes on when the request is cut off."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(look_at)
         return task
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # seen here, so that one nobody waits for any more is not reported as lost
 
     async def finish(self) -> None:
         """Wait for what is under way; a charge on the wire is not left without its answer."""

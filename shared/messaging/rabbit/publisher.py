@@ -22,6 +22,7 @@ from pamqp.header import ContentHeader
 from shared.messaging.errors import BrokerUnreachable, NotPublished, Refused, Unconfirmed, Unroutable
 from shared.messaging.messages import Message
 from shared.messaging.rabbit.link import GONE, Link
+from shared.tasks import look_at
 
 PERSISTENT = 2
 TRANSIENT = 1
@@ -155,5 +156,5 @@ async def close_quietly(channel: Channel | None, timeout_s: float) -> None:
     if channel is None or channel.is_closed:
         return
     closing = asyncio.ensure_future(channel.close(timeout=timeout_s))
-    closing.add_done_callback(lambda done: done.cancelled() or done.exception())  # whatever it was, it is gone
+    closing.add_done_callback(look_at)  # whatever it was, it is gone
     await asyncio.wait([closing], timeout=timeout_s)
