@@ -19,6 +19,7 @@ import pytest
 from deploy.local.servers import Servers, private_servers
 from services.commands.payment_provider import hold_of_clock, payment_provider
 from services.everything import QUEUES, SERVICES
+from shared.messaging.topology import dead_queue, retry_queue
 from shared.postgres.migrations import migrate
 from shared.runtime import Hosted, host
 from shared.service import Service
@@ -69,7 +70,7 @@ async def empty_queues(url: str) -> None:
     connection = await aio_pika.connect(url)
     async with connection:
         channel = await connection.channel()
-        for name in (f"{queue}{side}" for queue in QUEUES for side in ("", ".retry", ".dead")):
+        for name in (name for queue in QUEUES for name in (queue, retry_queue(queue), dead_queue(queue))):
             try:
                 await (await channel.get_queue(name, ensure=False)).purge()
             except (aio_pika.exceptions.ChannelNotFoundEntity, aiormq.exceptions.ChannelInvalidStateError):

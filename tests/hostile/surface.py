@@ -47,8 +47,12 @@ class Operation:
 
     @property
     def moves_money(self) -> bool:
-        """Whether it takes an Idempotency-Key: every POST that moves money does (contract §0)."""
-        return any(parameter.name == "Idempotency-Key" for parameter in self.parameters)
+        """Whether it takes an Idempotency-Key: every POST that moves money does (contract §0); or tells usage, whose
+        events have ids of their own.
+        """
+        return self.name == "POST /v1/usage" or any(
+            parameter.name == "Idempotency-Key" for parameter in self.parameters
+        )
 
 
 class Spec:

@@ -22,8 +22,6 @@ OPERATIONS = operations(SPEC)
 AT_ONCE = 12
 TRIES_MAX = 5
 """On a machine that is too busy the gate fails closed: 503, try again."""
-USAGE = "POST /v1/usage"
-"""It takes no Idempotency-Key, and is billed to accounts that other attacks have opened."""
 HEADER_NAMES = ("Authorization", "Ringfence-Account", "Idempotency-Key", "X-Request-Id", "Accept", "Last-Event-ID")
 ENDLESS = {"GET /v1/events"}
 """A stream that is accepted never ends: its headers are tried in tests/services/portal."""
@@ -138,8 +136,7 @@ class Outcome:
             if answer.status_code != 503:
                 break
         self.count += 1
-        may_move = attack.operation.moves_money or attack.operation.name == USAGE
-        if may_move and answer.status_code < 300:
+        if attack.operation.moves_money and answer.status_code < 300:
             self.money_accepted += 1
         if fault := _fault(attack, answer):
             self.faults.append(
