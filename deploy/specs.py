@@ -18,9 +18,10 @@ from services.everything import SERVICES
 from services.gatekeeper.hears import QUEUE as ANSWER_CHECKS
 from services.ledger.hears import CHARGE_USAGE, OBEY_OPS
 from shared.contracts import checks_v1, events_v1, ops_v1, usage_v1
+from shared.contracts.news_v1 import EVENTS_PUBLISHED, EventsPublished
 from shared.contracts.ticks_v1 import TICK_NAMES, Tick, tick_type
 from shared.messaging.asyncapi import Hears, Says, asyncapi_document
-from shared.messaging.topology import EVENTS, TICKS
+from shared.messaging.topology import EVENTS, NEWS, TICKS
 from shared.postgres.migrations import migrate
 from shared.runtime import host
 from shared.settings import Settings
@@ -49,6 +50,7 @@ def asyncapi() -> dict[str, Any]:
                 for name, model in events_v1.EVENTS.items()
             ),
             *(Says(TICKS, tick_type(name), tick_type(name), Tick, "Due work.") for name in TICK_NAMES),
+            Says(NEWS, EVENTS_PUBLISHED, EVENTS_PUBLISHED, EventsPublished, _summary(EventsPublished)),
         ],
     )
 
@@ -64,6 +66,7 @@ def messages_page() -> str:
     lines += ["| exchange | type | what it says | fields |", "| --- | --- | --- | --- |"]
     lines += [_row("ringfence.events", name, model) for name, model in events_v1.EVENTS.items()]
     lines += [_row("ringfence.ticks", tick_type(name), Tick) for name in TICK_NAMES]
+    lines.append(_row("ringfence.news", EVENTS_PUBLISHED, EventsPublished))
     return "\n".join(lines) + "\n"
 
 

@@ -3,11 +3,12 @@
 Whoever commits a change that leaves events or news calls `tell` with the accounts; the announcer composes and
 claims what waits for them (`ledger.announce_v1`), publishes it with confirms and ticks it off. What a crash left
 is found by `sweep`. Under load each account is announced at most once per window, so its news coalesces: 50 ms,
-growing to a second while a backlog waits; an idle account is announced at once (contract §3, design §4).
+growing to a second while a backlog waits; an idle account is announced at once (contract §3, design §4). Services
+hear of a whole round in one message on `ringfence.news`: whom it is about, not what is said.
 """
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,15 +17,17 @@ from typing import Any
 import asyncpg
 import orjson
 import structlog
-from prometheus_client import Counter as Count
+from prometheus_client import Counter
 
-from shared import tracing
+from shared import strict_json, tracing
 from shared.clock import Clock, rfc3339
-from shared.messaging.cloudevents import cloud_event
+from shared.contracts.news_v1 import EVENTS_PUBLISHED, EventsPublished
+from shared.ids import new_id
+from shared.messaging.cloudevents import cloud_event, parse_envelope
 from shared.messaging.errors import MessagingError
 from shared.messaging.messages import Message
 from shared.messaging.port import Broker
-from shared.messaging.topology import EVENTS
+from shared.messaging.topology import EVENTS, NEWS
 from shared.postgres.pool import OUTAGES, transaction
 
 LEASE = timedelta(seconds=10)
@@ -35,8 +38,8 @@ PAUSE_SECONDS = 0.2
 
 DELAYED_BY: tuple[type[Exception], ...] = (*OUTAGES, MessagingError)
 
-PUBLISHED = Count("ringfence_events_published", "Outward events confirmed by the broker.", ["type"])
-ANNOUNCEMENTS = Count("ringfence_announcements", "Rounds of announcing, by how they ended.", ["outcome"])
+PUBLISHED = Counter("ringfence_events_published", "Outward events confirmed by the broker.", ["type"])
+ANNOUNCEMENTS = Counter("ringfence_announcements", "Rounds of announcing, by how they ended.", ["outcome"])
 
 log = structlog.get_logger(__name__)
 
@@ -126,12 +129,10 @@ class Announcer:
         with tracing.span("announce", attributes={"accounts": len(account_ids)}):
             await self._announce(account_ids)
 
-    async def _announce(self, account_ids: Sequence[str]) -> None:
+    async def _announce(self, told: Sequence[str]) -> None:
         now = self._clock.now()
         async with transaction(self._pool) as connection:
-            events = await connection.fetch(
-                "SELECT * FROM ledger.announce_v1($1, $2, $3)", account_ids, now, now + LEASE
-            )
+            events = await connection.fetch("SELECT * FROM ledger.announce_v1($1, $2, $3)", told, now, now + LEASE)
         if not events:
             return
         attributes: dict[str, str | int] = {
@@ -139,15 +140,19 @@ class Announcer:
             "messaging.batch.message_count": len(events),
         }
         with tracing.span(f"publish {EVENTS}", "producer", attributes=attributes):
-            problems = await self._broker.publish_many([outward_message(event) for event in events])
+            outward = [outward_message(event) for event in events]
+            *problems, untold = await self._broker.publish_many([*outward, _round_message(events, now)])
+        if untold is not None:
+            # Services would not hear of it: all of it is published again when the lease is over.
+            raise untold
         confirmed = [event for event, problem in zip(events, problems, strict=True) if problem is None]
         await self._pool.execute(
             "SELECT ledger.published_v1($1, $2)",
             [event["account_id"] for event in confirmed],
             [event["seq"] for event in confirmed],
         )
-        for type, count in Counter(event["type"] for event in confirmed).items():
-            PUBLISHED.labels(type).inc(count)
+        for type, account_ids in _by_type(confirmed).items():
+            PUBLISHED.labels(type).inc(len(account_ids))
         if len(confirmed) < len(events):
             log.warning("events_not_confirmed", events=len(events) - len(confirmed))
         self.tell({event["account_id"] for event in events if event["is_part"]})
@@ -172,6 +177,29 @@ def outward_message(event: asyncpg.Record) -> Message:
         ),
         message_id=event["id"],
     )
+
+
+def _round_message(events: Sequence[asyncpg.Record], now: datetime) -> Message:
+    """What services are told of a round of announcing."""
+    id = new_id("news", now)
+    said = EventsPublished(account_ids=_by_type(events))
+    body = cloud_event(id=id, type=EVENTS_PUBLISHED, time=now, data=said.model_dump())
+    return Message(exchange=NEWS, routing_key=EVENTS_PUBLISHED, body=body, message_id=id)
+
+
+def published(body: bytes) -> EventsPublished:
+    """A round as it is told on `ringfence.news`. Raises ValueError, which says why it is none."""
+    event = parse_envelope(strict_json.loads(body))
+    if event.type != EVENTS_PUBLISHED:
+        raise ValueError(f"its type must be {EVENTS_PUBLISHED}")
+    return EventsPublished.model_validate(event.data)
+
+
+def _by_type(events: Iterable[asyncpg.Record]) -> dict[str, list[str]]:
+    account_ids: dict[str, list[str]] = defaultdict(list)
+    for event in events:
+        account_ids[event["type"]].append(event["account_id"])
+    return account_ids
 
 
 def event_json(event: asyncpg.Record) -> dict[str, Any]:

@@ -9,14 +9,18 @@ from services.payments.inbox import InboxWorker, forget
 from services.payments.invariants import audit_charges
 from services.payments.recharging import consider_all, consider_many
 from services.payments.sweep import reconcile
+from shared.announcer import published
+from shared.contracts.news_v1 import EVENTS_PUBLISHED
 from shared.contracts.ticks_v1 import Tick, TickName, tick_type
 from shared.messaging.batch import BatchConsumer
 from shared.messaging.listener import Heard, Listen, Listener
-from shared.messaging.messages import ROUTING_KEY_HEADER, Dead, Incoming, Outcomes
-from shared.messaging.topology import EVENTS, TICKS, WorkQueue, work_queue
+from shared.messaging.messages import Dead, Incoming, Outcomes
+from shared.messaging.topology import EVENTS, NEWS, TICKS, Binding, WorkQueue, work_queue
 from shared.postgres.pool import OUTAGES
 
-CONSIDER_RELOAD: Final = work_queue("payments.consider_reload", EVENTS, "balance_changed.#")
+CONSIDER_RELOAD: Final = work_queue(
+    "payments.consider_reload", NEWS, EVENTS_PUBLISHED, former=(Binding(EVENTS, "balance_changed.#"),)
+)
 RECHARGE_DUE: Final = work_queue("payments.recharge_due", TICKS, tick_type("recharge"))
 RECONCILE_CHARGES: Final = work_queue("payments.reconcile_charges", TICKS, tick_type("reconcile"))
 AUDIT_CHARGES: Final = work_queue("payments.audit_charges", TICKS, tick_type("audit"))
@@ -58,20 +62,13 @@ class ConsiderReload:
         outcomes: dict[int, list[Dead]] = {}
         account_ids: set[str] = set()
         for place, message in enumerate(batch):
-            account_id = _account_id(message)
-            if account_id:
-                account_ids.add(account_id)
-            else:
-                outcomes[place] = [Dead("invalid_event", "its routing key names no account")]
+            try:
+                account_ids.update(published(message.body).account_ids.get("balance_changed", ()))
+            except ValueError as error:
+                outcomes[place] = [Dead("invalid_event", str(error))]
         if account_ids:
             await consider_many(self._context, sorted(account_ids))
         return outcomes  # type: ignore[return-value]
-
-
-def _account_id(message: Incoming) -> str:
-    """`balance_changed.<account>`: the body may list hundreds of transactions, which nobody here reads."""
-    key = message.headers.get(ROUTING_KEY_HEADER) if message.is_ours else message.routing_key
-    return str(key or "").partition(".")[2]
 
 
 def _on_tick(context: Context, queue: WorkQueue, name: TickName, work: Callable[[], Awaitable[None]]) -> Listener[None]:

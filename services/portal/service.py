@@ -18,9 +18,11 @@ from services.portal.measures import measure_books_check
 from services.portal.pages import Pages
 from services.portal.settings import PortalSettings
 from services.portal.store import QUERIES
-from services.portal.streams import Streams, account_of_message
+from services.portal.streams import Streams
+from shared.announcer import published
+from shared.contracts.news_v1 import EVENTS_PUBLISHED
 from shared.messaging.messages import Incoming
-from shared.messaging.topology import EVENTS
+from shared.messaging.topology import NEWS
 from shared.service import Host, Job, Running, Service
 
 TIDY_SECONDS = 3_600
@@ -40,8 +42,12 @@ async def start(host: Host) -> AsyncIterator[Running]:
         context = PortalContext(host, pool, settings, streams, Pages(settings.card_origins), api)
 
         def heard(message: Incoming) -> None:
-            account_id = account_of_message(message.body)
-            if account_id is not None:
+            try:
+                account_ids = published(message.body).everyone()
+            except ValueError as error:
+                log.warning("news_not_understood", error=str(error))
+                return
+            for account_id in account_ids:
                 streams.wake(account_id)
 
         async def is_ready() -> bool:
@@ -50,7 +56,7 @@ async def start(host: Host) -> AsyncIterator[Running]:
         async def tidy() -> None:
             await pool.execute(QUERIES.forget_sessions, host.clock.now() - SESSIONS_KEPT)
 
-        overhearing = await host.broker.overhear(EVENTS, "#", heard)
+        overhearing = await host.broker.overhear(NEWS, EVENTS_PUBLISHED, heard)
         try:
             yield Running(
                 routers=build_routers(context),

@@ -155,12 +155,3 @@ def _size(events: Rows) -> int:
 def _frame(seq: int, type: str, body: bytes) -> ServerSentEvent:
     """`id: <n>`, `event: <type>`, `data: <CloudEvent>` (contract §3)."""
     return ServerSentEvent(id=str(seq), event=type, data=body.decode(), sep="\n")
-
-
-def account_of_message(body: bytes) -> str | None:
-    """Whose news a message on `ringfence.events` is."""
-    try:
-        subject = orjson.loads(body).get("subject")
-    except (orjson.JSONDecodeError, AttributeError):
-        return None
-    return subject if isinstance(subject, str) else None

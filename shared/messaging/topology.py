@@ -12,8 +12,10 @@ CHECKS = "ringfence.checks"
 OPS = "ringfence.ops"
 EVENTS = "ringfence.events"
 TICKS = "ringfence.ticks"
-EXCHANGES = (USAGE, CHECKS, OPS, EVENTS, TICKS)
-"""Durable topic exchanges. `EVENTS` has no alternate exchange: that nobody listens is legal."""
+NEWS = "ringfence.news"
+EXCHANGES = (USAGE, CHECKS, OPS, EVENTS, TICKS, NEWS)
+"""Durable topic exchanges. `EVENTS` has no alternate exchange: that nobody listens is legal. On `NEWS` services hear
+of whom events were published, in one message for many."""
 
 DELIVERY_LIMIT = 1000
 """Only against a message that crashes the process: each cut connection counts against all unacknowledged."""
@@ -43,11 +45,14 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class WorkQueue:
-    """A work queue with its bindings. With `ttl_ms` what waits longer is dropped, not parked."""
+    """A work queue with its bindings. With `ttl_ms` what waits longer is dropped, not parked. `former`: bindings of an
+    earlier release, taken off where a broker still has them.
+    """
 
     name: str
     bindings: tuple[Binding, ...]
     ttl_ms: int | None = None
+    former: tuple[Binding, ...] = ()
 
     @property
     def retry(self) -> str:
@@ -82,10 +87,12 @@ class Topology:
     exchanges: tuple[str, ...] = EXCHANGES
 
 
-def work_queue(name: str, exchange: str, *routing_keys: str, ttl_ms: int | None = None) -> WorkQueue:
+def work_queue(
+    name: str, exchange: str, *routing_keys: str, ttl_ms: int | None = None, former: tuple[Binding, ...] = ()
+) -> WorkQueue:
     """`work_queue("ledger.bill_usage", USAGE)`: bound with `#` unless keys are named."""
     keys = routing_keys or ("#",)
-    return WorkQueue(name, tuple(Binding(exchange, key) for key in keys), ttl_ms)
+    return WorkQueue(name, tuple(Binding(exchange, key) for key in keys), ttl_ms, former)
 
 
 def retry_queue(queue: str) -> str:

@@ -17,7 +17,7 @@ from deploy.rabbitmq.definitions import USERS
 
 REPLY_TO = "amq.rabbitmq.reply-to"
 QUEUE = "gatekeeper.rights"
-EXCHANGES = tuple(f"ringfence.{name}" for name in ("usage", "checks", "ops", "events", "ticks"))
+EXCHANGES = tuple(f"ringfence.{name}" for name in ("usage", "checks", "ops", "events", "ticks", "news"))
 MAY_WRITE = {"platform": {"ringfence.usage", "ringfence.checks"}, "dashboard": set[str](), "ops": {"ringfence.ops"}}
 OUTSIDERS = tuple(user for user in USERS if user != "operator")
 

@@ -11,7 +11,7 @@ from deploy.local.rabbitmq import PrivateBroker
 from shared.messaging.errors import BrokerUnreachable, NotPublished, Refused, TopologyConflict, Unroutable
 from shared.messaging.messages import Message
 from shared.messaging.rabbit import Rabbit
-from shared.messaging.topology import USAGE, Topology, WorkQueue
+from shared.messaging.topology import EVENTS, NEWS, USAGE, Topology, WorkQueue, work_queue
 from tests.transports.cutting_proxy import CuttingProxy
 from tests.transports.steps import eventually
 
@@ -219,6 +219,20 @@ async def test_declaring_twice_changes_nothing(rabbit: Rabbit, queue: WorkQueue)
     await rabbit.declare(Topology((queue,)))
     assert await rabbit.depth(queue.name) == 1
     assert await rabbit.depth(f"{queue.name}.nothing") is None
+
+
+async def test_a_binding_of_an_earlier_release_is_taken_off(rabbit: Rabbit) -> None:
+    was = work_queue("tests.moved", EVENTS, "tests.old.#")
+    now = work_queue("tests.moved", NEWS, "tests.new", former=was.bindings)
+    await rabbit.declare(Topology((was,)))
+    for _ in range(2):  # nor does it matter that it is not there any more
+        await rabbit.declare(Topology((now,)))
+    await rabbit.publish(Message(EVENTS, "tests.old.1", b"{}"))
+    await rabbit.publish(Message(NEWS, "tests.new", b"{}"))
+    async with rabbit.hold("tests.moved") as held:
+        first, second = await held.next(), await held.next()
+    assert first is not None
+    assert (first.exchange, second) == (NEWS, None)
 
 
 async def test_a_broker_that_is_not_there_is_reported(server: PrivateBroker) -> None:

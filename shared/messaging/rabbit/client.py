@@ -128,6 +128,8 @@ class Rabbit:
                         await _declare_queue(channel, queue)
                     for binding in work_queue.bindings:
                         await channel.queue_bind(work_queue.name, binding.exchange, binding.routing_key)
+                    for binding in work_queue.former:
+                        await channel.queue_unbind(work_queue.name, binding.exchange, binding.routing_key)
         except ChannelPreconditionFailed as error:
             raise TopologyConflict(str(error)) from error
 

@@ -12,22 +12,23 @@ import httpx
 import orjson
 
 from shared.announcer import LEASE
+from shared.contracts.news_v1 import EVENTS_PUBLISHED
 from shared.messaging.cloudevents import cloud_event
 from shared.messaging.messages import Message
-from shared.messaging.topology import EVENTS, OPS
+from shared.messaging.topology import EVENTS, NEWS, OPS
 from shared.runtime import Hosted
 from tests.services.ledger.steps import balance_micros, open_account, publish, until
 from tests.usage import call_ended, sms_sent
 
 
 @asynccontextmanager
-async def hearing(amqp_url: str, *keys: str) -> AsyncIterator[list[tuple[str, dict[str, Any]]]]:
+async def hearing(amqp_url: str, *keys: str, on: str = EVENTS) -> AsyncIterator[list[tuple[str, dict[str, Any]]]]:
     """(routing key, CloudEvent) of what is published while the block runs."""
     heard: list[tuple[str, dict[str, Any]]] = []
     connection = await aio_pika.connect(amqp_url)
     async with connection:
         channel = await connection.channel()
-        exchange = await channel.declare_exchange(EVENTS, aio_pika.ExchangeType.TOPIC, durable=True)
+        exchange = await channel.declare_exchange(on, aio_pika.ExchangeType.TOPIC, durable=True)
         queue = await channel.declare_queue(exclusive=True)
         for key in keys:
             await queue.bind(exchange, key)
@@ -195,6 +196,55 @@ async def test_what_a_clock_that_was_set_back_since_claimed_is_told_all_the_same
                 "SELECT NOT EXISTS (SELECT FROM ledger.outbox) AND NOT EXISTS (SELECT FROM ledger.news)"
             )
         )
+
+
+async def test_services_hear_of_a_round_in_one_message(
+    ringfence: Hosted, platform: httpx.AsyncClient, books: asyncpg.Connection, amqp_url: str
+) -> None:
+    """Design §4: «per ledger batch one internal message for services»; it names who, and says nothing of money."""
+    account_ids = [await open_account(platform) for _ in range(20)]
+    await until(lambda: books.fetchval("SELECT NOT EXISTS (SELECT FROM ledger.outbox)"))
+    async with (
+        hearing(amqp_url, "balance_changed.#") as told,
+        hearing(amqp_url, "#", on=NEWS) as heard,
+    ):
+        await publish(ringfence, *(sms_sent(account_id, f"m-{account_id}") for account_id in account_ids))
+        await until(lambda: _all_told(told, len(account_ids)))
+        await asyncio.sleep(0.2)
+    assert len(heard) < len(account_ids) / 2, "far fewer messages than accounts"
+    named = [account_id for _, event in heard for account_id in event["data"]["account_ids"]["balance_changed"]]
+    assert sorted(named) == sorted(account_ids)
+    assert {(key, event["type"], *event["data"]) for key, event in heard} == {
+        (EVENTS_PUBLISHED, EVENTS_PUBLISHED, "account_ids")
+    }
+
+
+async def test_what_services_could_not_be_told_of_is_published_again(
+    ringfence: Hosted, platform: httpx.AsyncClient, books: asyncpg.Connection, amqp_url: str
+) -> None:
+    """Else a balance below its minimum would wait for the recharge tick."""
+    account_id = await open_account(platform)
+    await until(lambda: books.fetchval("SELECT NOT EXISTS (SELECT FROM ledger.outbox)"))
+    connection = await aio_pika.connect(amqp_url)
+    async with connection, hearing(amqp_url, f"balance_changed.{account_id}") as told:
+        channel = await connection.channel()
+        full = await channel.declare_queue(
+            exclusive=True, arguments={"x-max-length": 1, "x-overflow": "reject-publish"}
+        )
+        await full.bind(NEWS, "#")
+        await channel.default_exchange.publish(aio_pika.Message(b"{}"), full.name)
+        await publish(ringfence, sms_sent(account_id, "m1"))
+        await until(lambda: _all_told(told, 1))
+        await asyncio.sleep(0.3)
+        assert await books.fetchval("SELECT count(*) FROM ledger.outbox") == 1, "the broker refused the services' news"
+        await full.unbind(NEWS, "#")
+        await until(lambda: _all_told(told, 2), seconds=LEASE.total_seconds() + 10)
+        await until(lambda: books.fetchval("SELECT NOT EXISTS (SELECT FROM ledger.outbox)"))
+    assert told[0] == told[1], "the same event, for whoever has not seen it"
+
+
+async def _all_told(told: list[tuple[str, dict[str, Any]]], count: int) -> bool:
+    return len(told) >= count
 
 
 async def test_a_credit_lifts_a_billing_suspension_in_the_same_commit(

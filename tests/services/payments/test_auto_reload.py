@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 import pytest
 
 from services.payments.hears import CONSIDER_RELOAD
-from shared.messaging.messages import ROUTING_KEY_HEADER, Message
-from shared.messaging.topology import EVENTS
+from shared.contracts.news_v1 import EVENTS_PUBLISHED
+from shared.messaging.cloudevents import cloud_event
+from shared.messaging.messages import Message
+from shared.messaging.topology import NEWS
 from tests.services.payments.conftest import Customer, Platform, eventually
 
 HOUR = 3600
 DAY = 24 * HOUR
+NOW = datetime(2026, 7, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -40,23 +43,25 @@ async def test_it_fires_when_the_balance_drops_below_the_minimum(platform: Platf
     assert len(await platform.events("charge_succeeded")) == 1
 
 
-async def test_news_of_nobody_is_parked(platform: Platform) -> None:
+async def test_news_that_is_none_is_parked(platform: Platform) -> None:
     broker = platform.hosted.host.broker
-    await broker.publish_many([Message(EVENTS, "balance_changed", b"{}")])
+    strange = [b"{}", b"[", cloud_event(id="n1", type="balance_changed", time=NOW, data={})]
+    await broker.publish_many([Message(NEWS, EVENTS_PUBLISHED, body) for body in strange])
 
     async def is_parked() -> bool:
-        return await broker.depth(CONSIDER_RELOAD.dead) == 1
+        return await broker.depth(CONSIDER_RELOAD.dead) == len(strange)
 
     await eventually(is_parked)
 
 
 async def test_news_that_is_tried_again_is_looked_at(platform: Platform, customer: Customer) -> None:
-    """It comes back past the exchange, with its routing key in a header."""
+    """It comes back past the exchange."""
     await customer.reload(1_000, 3_000)
     raise_minimum = "UPDATE payments.profiles SET reload_minimum_cents = 2001 WHERE account_id = $1"
     await platform.admin.execute(raise_minimum, customer.account_id)
-    headers = {ROUTING_KEY_HEADER: f"balance_changed.{customer.account_id}"}
-    await platform.hosted.host.broker.publish_many([Message("", CONSIDER_RELOAD.name, b"{}", headers=headers)])
+    data = {"account_ids": {"balance_changed": [customer.account_id]}}
+    body = cloud_event(id="n1", type=EVENTS_PUBLISHED, time=NOW, data=data)
+    await platform.hosted.host.broker.publish_many([Message("", CONSIDER_RELOAD.name, body)])
     await eventually(lambda: _balance_is(customer, 2_000 + 3_000))
 
 
