@@ -45,17 +45,19 @@ BEGIN
            coalesce(pools.included_ms + pools.wallet_ms - pools.held_ms, 0),
            h.hold_id, h.state, h.amount_micros, h.pool_ms, h.granted, h.is_final, h.rate_usd, h.request,
            h.created_at, h.expires_at, h.transfer_id,
-           EXISTS (
-               SELECT FROM usage_events AS used
-               WHERE used.account_id = asked.account_id AND used.ref_id = asked.ref_id
-                 AND NOT used.is_accepted_twin
-                 AND used.type = ANY (CASE asked.kind WHEN 'call' THEN ARRAY['call.ended']
-                     WHEN 'sms' THEN ARRAY['sms.sent', 'sms.received'] ELSE ARRAY['chat.message'] END)),
-           EXISTS (
-               SELECT FROM numbers
-               WHERE numbers.account_id = asked.account_id AND suspended_by_hand
-                 AND CASE WHEN asked.number_id IS NOT NULL THEN numbers.number_id = asked.number_id
-                     ELSE numbers.number = asked.number END),
+           -- EXISTS might be planned as a table of all there are, made anew for each call.
+           (SELECT true
+            FROM unnest(CASE asked.kind WHEN 'call' THEN ARRAY['call.ended']
+                        WHEN 'sms' THEN ARRAY['sms.sent', 'sms.received'] ELSE ARRAY['chat.message'] END) AS used_as (type)
+            JOIN usage_events AS used
+                ON used.account_id = asked.account_id AND used.type = used_as.type AND used.ref_id = asked.ref_id
+                AND NOT used.is_accepted_twin
+            LIMIT 1) IS NOT NULL,
+           (SELECT true FROM numbers
+            WHERE numbers.account_id = asked.account_id AND suspended_by_hand
+              AND CASE WHEN asked.number_id IS NOT NULL THEN numbers.number_id = asked.number_id
+                  ELSE numbers.number = asked.number END
+            LIMIT 1) IS NOT NULL,
            newest_book, p_skips_locked AND a.account_id IS NOT NULL AND a.account_id <> ALL (ours)
     FROM unnest(p_account_ids, p_kinds, p_ref_ids, p_number_ids, p_numbers)
          WITH ORDINALITY AS asked (account_id, kind, ref_id, number_id, number, ordinal)

@@ -23,10 +23,10 @@ BEGIN
     SELECT a.account_id IS NOT NULL, a.prices_version, known.content_hash, twin.event_id IS NOT NULL,
            h.state, h.amount_micros, pools.subscription_id, pools.period_end, pools.chat_ms,
            pools.included_ms, pools.wallet_ms, pools.counts_from,
-           EXISTS (
-               SELECT FROM ledger.usage_events AS waiting
-               WHERE waiting.account_id = told.account_id AND waiting.refers_to_source = told.source
-                 AND waiting.refers_to_id = told.event_id),
+           -- EXISTS might be planned as a table of all corrections, made anew for each call.
+           (SELECT true FROM ledger.usage_events AS waiting
+            WHERE waiting.account_id = told.account_id AND waiting.refers_to_source = told.source
+              AND waiting.refers_to_id = told.event_id LIMIT 1) IS NOT NULL,
            newest_book
     FROM unnest(p_account_ids, p_sources, p_event_ids, p_types, p_ref_ids)
          WITH ORDINALITY AS told (account_id, source, event_id, type, ref_id, ordinal)
