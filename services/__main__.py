@@ -2,7 +2,7 @@
 
 import typer
 
-from services.commands import account, audit, brake, check, dead, migrate, prices, rate, run
+from services.commands import account, archive, audit, brake, check, dead, migrate, prices, rate, run
 from services.commands.failures import Reporting
 from shared.logging import configure_logging
 
@@ -33,6 +33,7 @@ app.add_typer(prices.app, name="prices")
 app.command()(rate.rate)
 app.add_typer(dead.app, name="dead")
 app.add_typer(brake.app, name="brake")
+app.add_typer(archive.app, name="archive")
 
 
 def main() -> None:

@@ -69,6 +69,8 @@ async def settle(context: LedgerContext, connection: Connection, original: Ident
         return None
     if row["type"] not in CORRECTABLE:
         return Refused("invalid_event", f"a {row['type']} can't be corrected")
+    if row["data"] is None:
+        return Refused("original_archived", f"what it said is in the archive of {row['received_at']:%Y-%m}: restore it")
     rows = await connection.fetch(QUERIES.corrections_of, *original)
     corrections = [_correction(each) for each in rows]
     force = in_force(corrections)

@@ -131,13 +131,14 @@ WHERE pools.subscription_id IS DISTINCT FROM running.subscription_id;
 
 -- name: usage_is_counted_by_the_plan_that_ran
 -- Calls and chats that ended while a plan ran took minutes and no money, however late they came; all others took none.
+-- Usage whose words are in an archive was looked at before.
 WITH usage AS (
     SELECT account_id, type, event_id, transfer_id, book_version, CASE
         WHEN type = 'chat.message' THEN occurred_at
         WHEN json_typeof(data -> 'ended_at') = 'number' THEN to_timestamp((data ->> 'ended_at')::float8)
         ELSE replace(upper(data ->> 'ended_at'), ',', '.')::timestamptz END AS ended_at
     FROM ledger.usage_events
-    WHERE type IN ('call.ended', 'chat.message') AND transfer_id IS NOT NULL
+    WHERE type IN ('call.ended', 'chat.message') AND transfer_id IS NOT NULL AND json_typeof(data) = 'object'
       AND account_id IN (SELECT account_id FROM ledger.pools)
 )
 SELECT account_id AS subject, format('%s %s ended while %s ran, but took money', type, event_id, subscription_id) AS detail

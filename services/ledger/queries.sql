@@ -28,7 +28,7 @@ SELECT account_id, prices_version, billing_suspension IS NOT NULL AS is_suspende
 FROM ledger.accounts WHERE account_id = $1 FOR UPDATE;
 
 -- name: find_usage
-SELECT source, event_id, type, content_hash, state, occurred_at, stated_at, book_version, own_version, data,
+SELECT source, event_id, type, content_hash, state, occurred_at, stated_at, received_at, book_version, own_version, data,
        transfer_id
 FROM ledger.usage_events WHERE account_id = $1 AND source = $2 AND event_id = $3;
 
