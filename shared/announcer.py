@@ -61,18 +61,14 @@ class Announcer:
         self._broker = broker
         self._clock = clock
         self._windows = windows or Windows()
-        self._due: dict[str, float] = {}
+        self._told: dict[str, None] = {}
         self._last: dict[str, float] = {}
         self._wake = asyncio.Event()
         self.backlog: Callable[[], int] = lambda: 0
 
     def tell(self, account_ids: Iterable[str]) -> None:
         """Something about these accounts has been committed; it will be published soon. Never waits."""
-        now = asyncio.get_running_loop().time()
-        window = self._windows.busy if self.backlog() > self._windows.busy_backlog else self._windows.calm
-        for account_id in account_ids:
-            if account_id not in self._due:
-                self._due[account_id] = max(now, self._last.get(account_id, 0.0) + window)
+        self._told.update(dict.fromkeys(account_ids))
         self._wake.set()
 
     async def run(self) -> None:
@@ -80,23 +76,30 @@ class Announcer:
         loop = asyncio.get_running_loop()
         while True:
             now = loop.time()
-            ready = [account_id for account_id, due in self._due.items() if due <= now][:ACCOUNTS_MAX]
+            window = self._window()
+            due = {account_id: self._last.get(account_id, now - window) + window for account_id in self._told}
+            ready = [account_id for account_id, at in due.items() if at <= now][:ACCOUNTS_MAX]
             if ready:
                 await self._announce_or_leave(ready, now)
                 continue
             self._wake.clear()
             self._forget(now)
-            soonest = min(self._due.values(), default=now + 60)
+            # The backlog may be gone sooner, and with it the long window.
+            patience = min(min(due.values(), default=now + 60) - now, self._windows.calm if due else 60)
             try:
-                async with asyncio.timeout(max(soonest - now, 0)):
+                async with asyncio.timeout(patience):
                     await self._wake.wait()
             except TimeoutError:
                 pass
 
+    def _window(self) -> float:
+        """For how long the news of an account gathers now."""
+        return self._windows.busy if self.backlog() > self._windows.busy_backlog else self._windows.calm
+
     async def drain(self) -> None:
         """Announce at once everything that was told; for a clean stop."""
-        while self._due:
-            await self._announce_or_leave(list(self._due)[:ACCOUNTS_MAX], 0.0)
+        while self._told:
+            await self._announce_or_leave(list(self._told)[:ACCOUNTS_MAX], 0.0)
 
     async def sweep(self) -> None:
         """Find accounts whose news was left behind, by a crash or an outage of the broker."""
@@ -109,7 +112,7 @@ class Announcer:
     async def _announce_or_leave(self, account_ids: Sequence[str], now: float) -> None:
         """An outage leaves everything in the books; the sweep comes back to it."""
         for account_id in account_ids:
-            del self._due[account_id]
+            del self._told[account_id]
             self._last[account_id] = now
         try:
             await self.announce(account_ids)

@@ -198,6 +198,26 @@ async def test_what_a_clock_that_was_set_back_since_claimed_is_told_all_the_same
         )
 
 
+async def test_news_does_not_wait_for_a_backlog_that_is_gone(
+    ringfence: Hosted, platform: httpx.AsyncClient, amqp_url: str
+) -> None:
+    """Design §4: «the window growing to 1 s while a backlog waits», and no longer than that."""
+    account_id = await open_account(platform)
+    announcer = ringfence.host.announcer
+    loop = asyncio.get_running_loop()
+    async with hearing(amqp_url, f"balance_changed.{account_id}") as heard:
+        announcer.backlog = lambda: 10_000
+        await publish(ringfence, sms_sent(account_id, "m1"))
+        await until(lambda: _settled(heard, "m1"))
+        began = loop.time()
+        await publish(ringfence, sms_sent(account_id, "m2"))
+        await asyncio.sleep(0.3)
+        assert not await _settled(heard, "m2"), "while a backlog waits an account is told of once a second"
+        announcer.backlog = lambda: 0
+        await until(lambda: _settled(heard, "m2"))
+        assert loop.time() - began < 0.8
+
+
 async def test_services_hear_of_a_round_in_one_message(
     ringfence: Hosted, platform: httpx.AsyncClient, books: asyncpg.Connection, amqp_url: str
 ) -> None:
