@@ -46,11 +46,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """How long an account's news may gather, in seconds: while no backlog waits, and at most while one does."""
+    """How long an account's news may gather, in seconds: while no backlog waits, and while one does. Some 500 events are
+    a backlog, however many messages they come in.
+    """
 
     calm: float = 0.05
     busy: float = 1.0
-    busy_backlog: int = 512
+    busy_backlog_bytes: int = 200_000
 
 
 class Announcer:
@@ -64,7 +66,7 @@ class Announcer:
         self._told: dict[str, None] = {}
         self._last: dict[str, float] = {}
         self._wake = asyncio.Event()
-        self.backlog: Callable[[], int] = lambda: 0
+        self.backlog_bytes: Callable[[], int] = lambda: 0
 
     def tell(self, account_ids: Iterable[str]) -> None:
         """Something about these accounts has been committed; it will be published soon. Never waits."""
@@ -94,7 +96,7 @@ class Announcer:
 
     def _window(self) -> float:
         """For how long the news of an account gathers now."""
-        return self._windows.busy if self.backlog() > self._windows.busy_backlog else self._windows.calm
+        return self._windows.busy if self.backlog_bytes() > self._windows.busy_backlog_bytes else self._windows.calm
 
     async def drain(self) -> None:
         """Announce at once everything that was told; for a clean stop."""

@@ -30,7 +30,7 @@ def consumers(context: LedgerContext) -> Sequence[BatchConsumer | Listener[None]
     """Queue by queue, what is done with its messages."""
     broker = context.host.broker
     usage = BatchConsumer(broker, CHARGE_USAGE, ChargeUsage(context), outages=OUTAGES)
-    context.host.announcer.backlog = lambda: usage.backlog
+    context.host.announcer.backlog_bytes = lambda: usage.backlog_bytes
     obey_ops = ObeyOps(context)
     ops = Listen(OBEY_OPS, ops_v1.MODELS, obey_ops, refuse=obey_ops.refuse)
     return [

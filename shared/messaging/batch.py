@@ -80,6 +80,11 @@ class BatchConsumer:
         """Messages that have arrived and wait for the next batch (at most the prefetch): more is coming."""
         return self._subscription.waiting if self._subscription is not None else 0
 
+    @property
+    def backlog_bytes(self) -> int:
+        """The same by size."""
+        return self._subscription.waiting_bytes if self._subscription is not None else 0
+
     def _lag_seconds(self) -> float:
         since = self._in_hand_since
         return 0.0 if since is None else time.monotonic() - since

@@ -16,6 +16,10 @@ class Subscription(Protocol):
     def waiting(self) -> int:
         """How many messages have arrived and wait to be taken (at most the prefetch)."""
 
+    @property
+    def waiting_bytes(self) -> int:
+        """How long their bodies are together: a message may hold one event or hundreds."""
+
     async def take(self, at_most: int) -> list[Incoming]:
         """Wait for the first message, then return all that wait, in order; empty once stopped."""
 

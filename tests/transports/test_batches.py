@@ -46,8 +46,8 @@ async def test_no_more_than_the_prefetch_is_held(rabbit: Rabbit, queue: WorkQueu
         await may_go_on.wait()
 
     await rabbit.declare(Topology((queue,)))
-    await send(rabbit, queue, *[b"x"] * 50)
-    async with consume(handle, policy=BatchPolicy(batch_size_max=4, prefetch=10)):
+    await send(rabbit, queue, *[b"xyz"] * 50)
+    async with consume(handle, policy=BatchPolicy(batch_size_max=4, prefetch=10)) as consumer:
 
         async def forty_are_left() -> bool:
             return await rabbit.depth(queue.name) == 40
@@ -55,6 +55,8 @@ async def test_no_more_than_the_prefetch_is_held(rabbit: Rabbit, queue: WorkQueu
         await eventually(forty_are_left)
         await asyncio.sleep(0.3)
         assert await rabbit.depth(queue.name) == 40
+        assert consumer.backlog in (6, 9), "the first batch is what had come by then"
+        assert consumer.backlog_bytes == 3 * consumer.backlog
         may_go_on.set()
         await eventually(is_empty(rabbit, queue.name))
 

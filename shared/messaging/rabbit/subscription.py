@@ -52,6 +52,10 @@ class RabbitSubscription:
     def waiting(self) -> int:
         return len(self._buffer)
 
+    @property
+    def waiting_bytes(self) -> int:
+        return sum(len(message.body) for message in self._buffer)
+
     async def take(self, at_most: int) -> list[Incoming]:
         while not self._buffer and not self._stopped:
             self._news.clear()

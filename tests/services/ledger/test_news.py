@@ -206,14 +206,14 @@ async def test_news_does_not_wait_for_a_backlog_that_is_gone(
     announcer = ringfence.host.announcer
     loop = asyncio.get_running_loop()
     async with hearing(amqp_url, f"balance_changed.{account_id}") as heard:
-        announcer.backlog = lambda: 10_000
+        announcer.backlog_bytes = lambda: 1_000_000
         await publish(ringfence, sms_sent(account_id, "m1"))
         await until(lambda: _settled(heard, "m1"))
         began = loop.time()
         await publish(ringfence, sms_sent(account_id, "m2"))
         await asyncio.sleep(0.3)
         assert not await _settled(heard, "m2"), "while a backlog waits an account is told of once a second"
-        announcer.backlog = lambda: 0
+        announcer.backlog_bytes = lambda: 0
         await until(lambda: _settled(heard, "m2"))
         assert loop.time() - began < 0.8
 
