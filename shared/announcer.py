@@ -46,8 +46,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """How long an account's news may gather, in seconds: while no backlog waits, and while one does. Some 500 events are
-    a backlog, however many messages they come in.
+    """How long an account's news may gather, in seconds: while no backlog waits, and while one does.
+
+    Some 500 events are a backlog, however many messages they come in.
     """
 
     calm: float = 0.05
