@@ -8,7 +8,7 @@ hear of a whole round in one message on `ringfence.news`: whom it is about, not 
 """
 
 import asyncio
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ from typing import Any
 import asyncpg
 import orjson
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter as Count
 
 from shared import strict_json, tracing
 from shared.clock import Clock, rfc3339
@@ -38,8 +38,8 @@ PAUSE_SECONDS = 0.2
 
 DELAYED_BY: tuple[type[Exception], ...] = (*OUTAGES, MessagingError)
 
-PUBLISHED = Counter("ringfence_events_published", "Outward events confirmed by the broker.", ["type"])
-ANNOUNCEMENTS = Counter("ringfence_announcements", "Rounds of announcing, by how they ended.", ["outcome"])
+PUBLISHED = Count("ringfence_events_published", "Outward events confirmed by the broker.", ["type"])
+ANNOUNCEMENTS = Count("ringfence_announcements", "Rounds of announcing, by how they ended.", ["outcome"])
 
 log = structlog.get_logger(__name__)
 
@@ -48,12 +48,12 @@ log = structlog.get_logger(__name__)
 class Windows:
     """How long an account's news may gather, in seconds: while no backlog waits, and while one does.
 
-    Some 500 events are a backlog, however many messages they come in.
+    Some 250 calls or 500 messages told are a backlog, however many AMQP messages they come in.
     """
 
     calm: float = 0.05
     busy: float = 1.0
-    busy_backlog_bytes: int = 200_000
+    busy_backlog_bytes: int = 100_000
 
 
 class Announcer:
@@ -146,19 +146,20 @@ class Announcer:
             "messaging.batch.message_count": len(events),
         }
         with tracing.span(f"publish {EVENTS}", "producer", attributes=attributes):
-            outward = [outward_message(event) for event in events]
-            *problems, untold = await self._broker.publish_many([*outward, _round_message(events, now)])
-        if untold is not None:
+            # The round first: where time runs out, what was confirmed of the rest is ticked off and not said again.
+            messages = [_round_message(events, now), *map(outward_message, events)]
+            not_told, *problems = await self._broker.publish_many(messages)
+        if not_told is not None:
             # Services would not hear of it: all of it is published again when the lease is over.
-            raise untold
+            raise not_told
         confirmed = [event for event, problem in zip(events, problems, strict=True) if problem is None]
         await self._pool.execute(
             "SELECT ledger.published_v1($1, $2)",
             [event["account_id"] for event in confirmed],
             [event["seq"] for event in confirmed],
         )
-        for type, account_ids in _by_type(confirmed).items():
-            PUBLISHED.labels(type).inc(len(account_ids))
+        for type, count in Counter(event["type"] for event in confirmed).items():
+            PUBLISHED.labels(type).inc(count)
         if len(confirmed) < len(events):
             log.warning("events_not_confirmed", events=len(events) - len(confirmed))
         self.tell({event["account_id"] for event in events if event["is_part"]})
@@ -187,25 +188,21 @@ def outward_message(event: asyncpg.Record) -> Message:
 
 def _round_message(events: Sequence[asyncpg.Record], now: datetime) -> Message:
     """What services are told of a round of announcing."""
+    accounts: dict[str, dict[str, None]] = {}
+    for event in events:
+        accounts.setdefault(event["type"], {})[event["account_id"]] = None
+    said = EventsPublished(account_ids={type: [*account_ids] for type, account_ids in accounts.items()})
     id = new_id("news", now)
-    said = EventsPublished(account_ids=_by_type(events))
     body = cloud_event(id=id, type=EVENTS_PUBLISHED, time=now, data=said.model_dump())
     return Message(exchange=NEWS, routing_key=EVENTS_PUBLISHED, body=body, message_id=id)
 
 
-def published(body: bytes) -> EventsPublished:
+def read_round(body: bytes) -> EventsPublished:
     """A round as it is told on `ringfence.news`. Raises ValueError, which says why it is none."""
     event = parse_envelope(strict_json.loads(body))
     if event.type != EVENTS_PUBLISHED:
         raise ValueError(f"its type must be {EVENTS_PUBLISHED}")
     return EventsPublished.model_validate(event.data)
-
-
-def _by_type(events: Iterable[asyncpg.Record]) -> dict[str, list[str]]:
-    account_ids: dict[str, list[str]] = defaultdict(list)
-    for event in events:
-        account_ids[event["type"]].append(event["account_id"])
-    return account_ids
 
 
 def event_json(event: asyncpg.Record) -> dict[str, Any]:

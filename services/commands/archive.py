@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 
 SECONDS_MAX = 3_600.0
-"""One statement reads a whole month."""
+"""A month is read with its table's whole history."""
 
 _SQL = Queries.load(Path(__file__).with_name("queries.sql"))
 _MONTH = re.compile(r"(20[0-9]{2})-(0[1-9]|1[0-2])")

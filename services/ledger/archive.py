@@ -9,15 +9,18 @@ The file is gzip with a JSON value a line: a head, a line a row, an end that cou
 archive. Removing goes by the file, row by row: what was not written down, or has changed since, stays.
 """
 
+import asyncio
 import gzip
 import os
+import time
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 import asyncpg
 import orjson
@@ -30,10 +33,13 @@ FORMAT: Final = "ringfence archive 1"
 AGE: Final = timedelta(days=90)
 """How long a month must be over: late usage, corrections and disputes come sooner."""
 
-ROWS_PER_COMMIT = 1_000
+ROWS_PER_COMMIT = 200
+"""Their accounts are locked meanwhile, and the busiest are in each commit; as long as one took nothing is locked."""
+
 ROWS_PER_READ = 5_000
 
 _SQL = Queries.load(Path(__file__).parent / "queries" / "archive.sql")
+KINDS: Final = ("hold", "usage")
 _REMOVE = {"hold": _SQL.remove_holds, "usage": _SQL.remove_told_usage}
 _RESTORE = {"hold": _SQL.restore_holds, "usage": _SQL.restore_told_usage}
 
@@ -78,22 +84,32 @@ class Counted:
 
 
 async def write(pool: asyncpg.Pool, month: Month, path: Path) -> Counted:
-    """Write what of this month can leave the books, as of one instant; the file is there when it is whole, or not."""
-    counts = dict.fromkeys(_REMOVE, 0)
-    unfinished = path.with_name(f"{path.name}.part")
-    with _private_gzip(unfinished) as file:
-        file.write(orjson.dumps({"format": FORMAT, "month": str(month)}) + b"\n")
+    """Write what of this month can leave the books, as of one instant, into a new file; it appears whole.
+
+    Raises NoArchive where the file can't be written or is there already, where the month has left for another file,
+    and where there is nothing to write: two files of one month would hide which holds what.
+    """
+    counts = dict.fromkeys(KINDS, 0)
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with _private_gzip(unfinished) as put:
+        put(orjson.dumps({"format": FORMAT, "month": str(month)}))
         async for kind, row in _rows(pool, month):
             counts[kind] += 1
-            file.write(b'{"%b": %b}\n' % (kind.encode(), row.encode()))
-        file.write(orjson.dumps({"end": counts}) + b"\n")
-    unfinished.rename(path)
-    _sync(path.parent)
+            put(b'{"%b": %b}' % (kind.encode(), row.encode()))
+        put(orjson.dumps({"end": counts}))
+    try:
+        if not any(counts.values()):
+            raise NoArchive(f"nothing of {month} is in the books that could leave them")
+        _publish(unfinished, path)
+    finally:
+        unfinished.unlink()
     return Counted.of(counts)
 
 
 async def _rows(pool: asyncpg.Pool, month: Month) -> AsyncIterator[Line]:
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        if await connection.fetchval(_SQL.was_archived, month.begin, month.end):
+            raise NoArchive(f"{month} has left the books for another file: put that into the folder, or restore it")
         holds = connection.cursor(_SQL.billed_holds, month.begin, month.end, prefetch=ROWS_PER_READ)
         async for (row,) in holds:
             yield "hold", row
@@ -126,13 +142,15 @@ async def _each(
 ) -> Counted:
     """How many rows of each kind `work` changed, by the tag of its statements."""
     month_of(path)
-    changed = dict.fromkeys(_REMOVE, 0)
+    changed = dict.fromkeys(KINDS, 0)
     lines = _lines(path)
     while batch := list(islice(lines, ROWS_PER_COMMIT)):
+        began = time.monotonic()
         async with transaction(pool) as connection:
             for kind in changed:
                 if rows := [row for of, row in batch if of == kind]:
                     changed[kind] += int((await work(connection, kind, rows)).rpartition(" ")[2])
+        await asyncio.sleep(time.monotonic() - began)
     return Counted.of(changed)
 
 
@@ -146,7 +164,7 @@ def month_of(path: Path) -> str:
 
 
 def _lines(path: Path) -> Iterator[Line]:
-    counts = dict.fromkeys(_REMOVE, 0)
+    counts = dict.fromkeys(KINDS, 0)
     try:
         with gzip.open(path, "rt", encoding="utf-8", newline="\n") as file:
             head = orjson.loads(file.readline())
@@ -157,10 +175,12 @@ def _lines(path: Path) -> Iterator[Line]:
                 if kind == "end":
                     if orjson.loads(line)["end"] != counts:
                         raise NoArchive(f"{path} does not hold the rows that its end counts")
+                    if file.read(1):  # only at the end of the file does gzip compare its checksum
+                        raise NoArchive(f"{path} goes on after its end")
                     return
                 counts[kind] += 1
                 yield kind, line[len(f'{{"{kind}": ') : -len("}\n")]
-    except (OSError, EOFError, ValueError, KeyError) as error:
+    except (OSError, EOFError, ValueError, KeyError, zlib.error) as error:
         if isinstance(error, NoArchive):
             raise
         raise NoArchive(f"{path} can't be read as an archive: {error}") from error
@@ -168,24 +188,43 @@ def _lines(path: Path) -> Iterator[Line]:
 
 
 @contextmanager
-def _private_gzip(path: Path) -> Iterator[IO[bytes]]:
-    """A new file that only its owner can read; on the disk when the block ends, gone when the block raises."""
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+def _private_gzip(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Puts lines into a new file that only its owner can read; on the disk when the block ends, gone when it raises."""
     try:
-        with os.fdopen(descriptor, "wb") as raw:
-            with gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as file:
-                yield file  # type: ignore[misc]
-            raw.flush()
-            os.fsync(raw.fileno())
+        with (
+            os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as raw,
+            gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as file,
+        ):
+
+            def put(line: bytes) -> None:
+                with _as_no_archive(path):
+                    file.write(line + b"\n")
+
+            yield put
+            with _as_no_archive(path):
+                file.close()
+                raw.flush()
+                os.fsync(raw.fileno())
     except BaseException:
         path.unlink(missing_ok=True)
         raise
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _publish(unfinished: Path, path: Path) -> None:
+    """Under its name, which must be free, and for good."""
+    with _as_no_archive(path):
+        path.hardlink_to(unfinished)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextmanager
+def _as_no_archive(path: Path) -> Iterator[None]:
+    """What the file system says is not the database's fault."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        yield
+    except OSError as error:
+        raise NoArchive(f"{path} can't be written: {error.strerror}") from error

@@ -5,7 +5,7 @@ post_within             the same inside a transaction of the caller's
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,10 +24,14 @@ from shared.contracts.usage_v1 import NumberChanged, UsageAdjusted
 from shared.messaging.messages import Dead, Incoming, Outcome, Outcomes, Retry
 from shared.postgres.pool import Connection, transaction
 from shared.price_books import PriceBooks
+from shared.tasks import look_at
 
 LANES = 2
 EVENTS_PER_COMMIT_MAX = 256
-EVENTS_PER_GROUP_MAX = LANES * EVENTS_PER_COMMIT_MAX
+EVENTS_TO_BEGIN_WITH = 64
+"""So many are worth a commit while more are being read."""
+
+EVENTS_AHEAD_MAX = 1_024
 EVENTS_PER_TURN = 8
 SLOW = (NumberChanged, UsageAdjusted)
 """Few and far between: these are recorded one by one."""
@@ -45,8 +49,7 @@ class _Piece:
 class ChargeUsage:
     """Takes a batch of messages, posts their events in as few commits as there are hundreds of them.
 
-    While one group of events is being posted the next is read. A group is posted in two lanes, each account always
-    in the same one: two commits at a time keep both Python and PostgreSQL busy and never wait for each other.
+    While events are being posted the next are read.
     """
 
     def __init__(self, context: LedgerContext) -> None:
@@ -54,47 +57,93 @@ class ChargeUsage:
 
     async def __call__(self, batch: Sequence[Incoming]) -> Outcomes:
         outcomes: dict[int, list[Outcome]] = {}
-        posting: asyncio.Task[None] | None = None
-        try:
-            async for group in self._read(batch, outcomes):
-                if posting is not None:
-                    await posting
-                posting = asyncio.create_task(self._post(group, outcomes))
-            if posting is not None:
-                await posting
-        finally:
-            if posting is not None and not posting.done():
-                posting.cancel()
-        return outcomes
 
-    async def _post(self, group: Sequence[_Piece], outcomes: dict[int, list[Outcome]]) -> None:
-        lanes: list[list[_Piece]] = [[] for _ in range(LANES)]
-        for piece in group:
-            lanes[hash(piece.fact.account_id) % LANES].append(piece)
-        await asyncio.gather(*(self._post_lane(lane, outcomes) for lane in lanes if lane))
-
-    async def _post_lane(self, lane: Sequence[_Piece], outcomes: dict[int, list[Outcome]]) -> None:
-        for start in range(0, len(lane), EVENTS_PER_COMMIT_MAX):
-            chunk = lane[start : start + EVENTS_PER_COMMIT_MAX]
-            results = await post_usage(self._context, [piece.fact for piece in chunk])
-            for piece, result in zip(chunk, results, strict=True):
+        async def post(pieces: Sequence[_Piece]) -> None:
+            results = await post_usage(self._context, [piece.fact for piece in pieces])
+            for piece, result in zip(pieces, results, strict=True):
                 if result is not None:
                     outcomes.setdefault(piece.message, []).append(_given_up(result, piece.part))
 
-    async def _read(self, batch: Sequence[Incoming], outcomes: dict[int, list[Outcome]]) -> AsyncIterator[list[_Piece]]:
-        """Groups of events; the loop gets a turn every few of them, so that answers of PostgreSQL never wait long."""
         now = self._context.host.clock.now()
-        group: list[_Piece] = []
-        for place, message in enumerate(batch):
-            for piece in _pieces(place, message, now, self._context.prices, outcomes):
-                group.append(piece)
-                if len(group) % EVENTS_PER_TURN == 0:
-                    await asyncio.sleep(0)
-                if len(group) == EVENTS_PER_GROUP_MAX:
-                    yield group
-                    group = []
-        if group:
-            yield group
+        lanes = _Lanes(post)
+        try:
+            for place, message in enumerate(batch):
+                for piece in _pieces(place, message, now, self._context.prices, outcomes):
+                    if lanes.add(piece) % EVENTS_PER_TURN == 0:
+                        await lanes.room()
+            await lanes.finish()
+        finally:
+            lanes.close()
+        return outcomes
+
+
+class _Lanes:
+    """Events on their way into the books. An account is always in the same lane: two commits at a time keep both Python
+    and PostgreSQL busy, and never wait for each other. A lane takes the events of an account together, in the order in
+    which they came: the fewer accounts a commit touches, the less it costs.
+    """
+
+    def __init__(self, post: Callable[[Sequence[_Piece]], Awaitable[None]]) -> None:
+        self._post = post
+        self._waiting: list[list[_Piece]] = [[] for _ in range(LANES)]
+        self._worth_it = [asyncio.Event() for _ in range(LANES)]
+        self._fewer = asyncio.Event()
+        self._added = 0
+        self._is_all = False
+        self._tasks = [asyncio.create_task(self._run(lane), name=f"usage lane {lane}") for lane in range(LANES)]
+
+    def add(self, piece: _Piece) -> int:
+        """One more; how many it have been."""
+        lane = hash(piece.fact.account_id) % LANES
+        self._waiting[lane].append(piece)
+        if len(self._waiting[lane]) == EVENTS_TO_BEGIN_WITH:
+            self._worth_it[lane].set()
+        self._added += 1
+        return self._added
+
+    async def room(self) -> None:
+        """Give the loop a turn, so that answers of PostgreSQL never wait long; return when few enough wait. Raises what
+        a lane has failed with."""
+        await asyncio.sleep(0)
+        while sum(map(len, self._waiting)) > EVENTS_AHEAD_MAX:
+            for task in self._tasks:
+                if task.done():
+                    await task
+            self._fewer.clear()
+            await self._fewer.wait()
+
+    async def finish(self) -> None:
+        """No more will come: return when all are in the books. Raises what a lane has failed with."""
+        self._is_all = True
+        for worth_it in self._worth_it:
+            worth_it.set()
+        await asyncio.gather(*self._tasks)
+
+    def close(self) -> None:
+        """Stop what is still going on."""
+        for task in self._tasks:
+            task.add_done_callback(look_at)
+            task.cancel()
+
+    async def _run(self, lane: int) -> None:
+        waiting = self._waiting[lane]
+        try:
+            while waiting or not self._is_all:
+                if len(waiting) < EVENTS_TO_BEGIN_WITH and not self._is_all:
+                    self._worth_it[lane].clear()
+                    await self._worth_it[lane].wait()
+                    continue
+                waiting.sort(key=_account_id)
+                taken = waiting[:EVENTS_PER_COMMIT_MAX]
+                del waiting[:EVENTS_PER_COMMIT_MAX]
+                self._fewer.set()
+                await self._post(taken)
+        finally:
+            self._fewer.set()
+
+
+def _account_id(piece: _Piece) -> str:
+    return piece.fact.account_id
 
 
 def _pieces(

@@ -9,23 +9,26 @@ from services.payments.inbox import InboxWorker, forget
 from services.payments.invariants import audit_charges
 from services.payments.recharging import consider_all, consider_many
 from services.payments.sweep import reconcile
-from shared.announcer import published
+from shared.announcer import read_round
 from shared.contracts.news_v1 import EVENTS_PUBLISHED
 from shared.contracts.ticks_v1 import Tick, TickName, tick_type
-from shared.messaging.batch import BatchConsumer
+from shared.messaging.batch import BatchConsumer, BatchPolicy
 from shared.messaging.listener import Heard, Listen, Listener
 from shared.messaging.messages import Dead, Incoming, Outcomes
-from shared.messaging.topology import EVENTS, NEWS, TICKS, Binding, WorkQueue, work_queue
+from shared.messaging.topology import NEWS, TICKS, WorkQueue, work_queue
 from shared.postgres.pool import OUTAGES
 
-CONSIDER_RELOAD: Final = work_queue(
-    "payments.consider_reload", NEWS, EVENTS_PUBLISHED, former=(Binding(EVENTS, "balance_changed.#"),)
+CONSIDER_BALANCES: Final = work_queue(
+    "payments.consider_balances", NEWS, EVENTS_PUBLISHED, replaces=("payments.consider_reload",)
 )
 RECHARGE_DUE: Final = work_queue("payments.recharge_due", TICKS, tick_type("recharge"))
 RECONCILE_CHARGES: Final = work_queue("payments.reconcile_charges", TICKS, tick_type("reconcile"))
 AUDIT_CHARGES: Final = work_queue("payments.audit_charges", TICKS, tick_type("audit"))
 
-QUEUES: Final = (CONSIDER_RELOAD, RECHARGE_DUE, RECONCILE_CHARGES, AUDIT_CHARGES)
+ROUNDS: Final = BatchPolicy(batch_size_max=16, prefetch=64)
+"""A message names up to 256 accounts."""
+
+QUEUES: Final = (CONSIDER_BALANCES, RECHARGE_DUE, RECONCILE_CHARGES, AUDIT_CHARGES)
 
 
 def consumers(context: Context, inbox: InboxWorker) -> Sequence[BatchConsumer | Listener[None]]:
@@ -42,14 +45,16 @@ def consumers(context: Context, inbox: InboxWorker) -> Sequence[BatchConsumer | 
         await forget(context)
 
     return [
-        BatchConsumer(context.host.broker, CONSIDER_RELOAD, ConsiderReload(context), outages=OUTAGES),
+        BatchConsumer(
+            context.host.broker, CONSIDER_BALANCES, ConsiderBalances(context), outages=OUTAGES, policy=ROUNDS
+        ),
         _on_tick(context, RECHARGE_DUE, "recharge", recharge_due),
         _on_tick(context, RECONCILE_CHARGES, "reconcile", reconcile_charges),
         _on_tick(context, AUDIT_CHARGES, "audit", audit),
     ]
 
 
-class ConsiderReload:
+class ConsiderBalances:
     """Balances have changed: one query finds the few of a batch that ask for a charge.
 
     The news only says where to look; the decision reads the books (failure mode 1).
@@ -63,9 +68,9 @@ class ConsiderReload:
         account_ids: set[str] = set()
         for place, message in enumerate(batch):
             try:
-                account_ids.update(published(message.body).account_ids.get("balance_changed", ()))
+                account_ids.update(read_round(message.body).account_ids.get("balance_changed", ()))
             except ValueError as error:
-                outcomes[place] = [Dead("invalid_event", str(error))]
+                outcomes[place] = [Dead("invalid_event", " ".join(str(error).split()))]
         if account_ids:
             await consider_many(self._context, sorted(account_ids))
         return outcomes  # type: ignore[return-value]

@@ -35,7 +35,7 @@ from services.payments.store import (
     policy_of,
     standing_of,
 )
-from shared.postgres.pool import Connection, transaction
+from shared.postgres.pool import OUTAGES, Connection, transaction
 
 CHARGE_LIMIT_CENTS = 99_999_999
 """Stripe takes eight digits."""
@@ -72,8 +72,18 @@ async def consider_many(context: Context, account_ids: Sequence[str]) -> None:
     if not needy:
         return
     await context.pool.execute(SQL.mark_crossings, needy, context.now(), threshold)
+    mistakes: list[Exception] = []
     for account_id in needy:
-        await consider(context, account_id)
+        try:
+            await consider(context, account_id)
+        except OUTAGES:
+            raise
+        except Exception as mistake:
+            # Ours, with this account; the others are not to wait for it.
+            log.exception("account_not_considered", account_id=account_id)
+            mistakes.append(mistake)
+    if mistakes:
+        raise mistakes[0]
 
 
 async def consider(context: Context, account_id: str) -> Attempt | None:

@@ -19,7 +19,7 @@ from services.portal.pages import Pages
 from services.portal.settings import PortalSettings
 from services.portal.store import QUERIES
 from services.portal.streams import Streams
-from shared.announcer import published
+from shared.announcer import read_round
 from shared.contracts.news_v1 import EVENTS_PUBLISHED
 from shared.messaging.messages import Incoming
 from shared.messaging.topology import NEWS
@@ -43,7 +43,7 @@ async def start(host: Host) -> AsyncIterator[Running]:
 
         def heard(message: Incoming) -> None:
             try:
-                account_ids = published(message.body).everyone()
+                account_ids = read_round(message.body).everyone()
             except ValueError as error:
                 log.warning("news_not_understood", error=str(error))
                 return

@@ -9,7 +9,7 @@ WORK_QUEUES: Final = (
     "ledger.expire_holds",
     "ledger.check_books",
     "gatekeeper.answer_checks",
-    "payments.consider_reload",
+    "payments.consider_balances",
     "payments.recharge_due",
     "payments.reconcile_charges",
     "payments.audit_charges",

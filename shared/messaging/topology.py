@@ -45,14 +45,14 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class WorkQueue:
-    """A work queue with its bindings. With `ttl_ms` what waits longer is dropped, not parked. `former`: bindings of an
-    earlier release, taken off where a broker still has them.
+    """A work queue with its bindings. With `ttl_ms` what waits longer is dropped, not parked. `replaces`: queues of an
+    earlier release, removed where a broker still has them and nobody consumes them.
     """
 
     name: str
     bindings: tuple[Binding, ...]
     ttl_ms: int | None = None
-    former: tuple[Binding, ...] = ()
+    replaces: tuple[str, ...] = ()
 
     @property
     def retry(self) -> str:
@@ -88,11 +88,11 @@ class Topology:
 
 
 def work_queue(
-    name: str, exchange: str, *routing_keys: str, ttl_ms: int | None = None, former: tuple[Binding, ...] = ()
+    name: str, exchange: str, *routing_keys: str, ttl_ms: int | None = None, replaces: tuple[str, ...] = ()
 ) -> WorkQueue:
     """`work_queue("ledger.bill_usage", USAGE)`: bound with `#` unless keys are named."""
     keys = routing_keys or ("#",)
-    return WorkQueue(name, tuple(Binding(exchange, key) for key in keys), ttl_ms, former)
+    return WorkQueue(name, tuple(Binding(exchange, key) for key in keys), ttl_ms, replaces)
 
 
 def retry_queue(queue: str) -> str:

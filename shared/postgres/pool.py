@@ -56,6 +56,7 @@ async def open_pool(
         "application_name": f"ringfence-{service}",
         "search_path": f"{service},pg_temp",
         "jit": "off",
+        "timezone": "UTC",
         "default_transaction_isolation": isolation.replace("_", " "),
     }
     if not waits_for_disk:  # an acknowledged commit must survive; what waits for a standby besides is left so

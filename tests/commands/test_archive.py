@@ -2,7 +2,9 @@
 
 import gzip
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,9 @@ import httpx
 import pytest
 
 from services.ledger import archive
-from services.ledger.archive import Month
+from services.ledger.archive import Month, NoArchive
 from shared.postgres.audit import audit_books
-from shared.postgres.pool import open_pool
+from shared.postgres.pool import Connection, open_pool, transaction
 from shared.runtime import Hosted
 from tests.commands.conftest import Command, Ended, Publish
 from tests.commands.waiting import until
@@ -25,6 +27,7 @@ USAGE = "SELECT row_to_json(usage_events)::text FROM ledger.usage_events ORDER B
 TRANSFERS = "SELECT row_to_json(transfers)::text FROM ledger.transfers ORDER BY id"
 CALL = {"direction": "outbound", "from": "+15550100", "to": "+4930123456"}
 CALLS = ("billed-1", "billed-2")
+GZIP_HEAD = 10
 
 
 @pytest.fixture
@@ -112,10 +115,16 @@ async def test_a_closed_month_leaves_the_books_and_comes_back_as_it_was(
     again = await command("archive", "month", str(closed.month), "--to", tmp_path, "--json")
     assert again.json["removed"] == {"holds": 0, "usage": 0}, "what is there already is not written anew"
 
-    restored = await command("archive", "restore", path, "--json")
+    away = path.rename(tmp_path / "away.jsonl.gz")
+    refused = await command("archive", "month", str(closed.month), "--to", tmp_path)
+    assert (refused.code, "has left the books for another file" in refused.err) == (2, True)
+    assert _archives_in(tmp_path) == [], "an empty file of that name would hide the full one"
+
+    restored = await command("archive", "restore", away, "--json")
     assert restored.json["restored"] == {"holds": 2, "usage": 5}
+    assert not (await audit_books(ringfence.host.settings.postgres_url)).findings
     assert {query: await _table(books, query) for query in tables} == tables
-    assert "0 holds and the words of 0 usage events" in (await command("archive", "restore", path)).out
+    assert "0 holds and the words of 0 usage events" in (await command("archive", "restore", away)).out
 
 
 async def test_what_was_archived_is_still_billed_once_and_refused_as_before(
@@ -190,6 +199,92 @@ async def test_what_changed_after_it_was_written_stays(
         await pool.close()
     left = await books.fetch("SELECT ref_id FROM ledger.holds WHERE state = 'billed'")
     assert [row["ref_id"] for row in left] == ["billed-1"]
+
+
+async def test_removing_goes_on_where_it_was_stopped(
+    closed: Closed, ringfence: Hosted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "one.jsonl.gz"
+    commits = count(1)
+
+    def third_fails(pool: asyncpg.Pool) -> AbstractAsyncContextManager[Connection]:
+        if next(commits) == 3:
+            raise ConnectionError
+        return transaction(pool)
+
+    pool = await open_pool(ringfence.host.settings.postgres_url, "ledger", size_max=1)
+    try:
+        await archive.write(pool, closed.month, path)
+        with monkeypatch.context() as patched:
+            patched.setattr(archive, "ROWS_PER_COMMIT", 1)
+            patched.setattr(archive, "transaction", third_fails)
+            with pytest.raises(ConnectionError):
+                await archive.remove(pool, path)
+        assert await archive.remove(pool, path) == archive.Counted(holds=0, usage=5)
+        with pytest.raises(NoArchive, match="for another file"):
+            await archive.write(pool, closed.month, tmp_path / "two.jsonl.gz")
+        await archive.restore(pool, path)
+        with pytest.raises(NoArchive, match="can't be written"):
+            await archive.write(pool, closed.month, path)
+        assert await archive.remove(pool, path) == archive.Counted(holds=2, usage=5)
+    finally:
+        await pool.close()
+    assert not (await audit_books(ringfence.host.settings.postgres_url)).findings
+
+
+GOLDEN = (
+    '{"format": "ringfence archive 1", "month": "2026-03"}',
+    '{"hold": {"account_id":"acme","kind":"call","ref_id":"c1","hold_id":"hold_1","state":"billed","amount_micros":360000,'
+    '"pool_ms":0,"granted":120,"is_final":false,"rate_usd":"0.18","request":{"to": "+4930123456"},"request_hash":null,'
+    '"created_at":"2026-03-01T10:00:00.25+00:00","expires_at":"2026-03-01T10:04:00.25+00:00",'
+    '"closed_at":"2026-03-01T10:02:30.5+00:00","transfer_id":7}}',
+    '{"usage": {"account_id":"acme","source":"sip","event_id":"e1","type":"call.ended","ref_id":"c1",'
+    '"content_hash":"\\\\x00ff","state":"posted","occurred_at":"2026-03-01T10:00:05+00:00",'
+    '"stated_at":"2026-03-01T10:02:30+00:00","received_at":"2026-03-01T10:02:30.5+00:00","book_version":1,'
+    '"own_version":null,"data":{"call_id":"c1","duration_seconds":90},"transfer_id":7,"refers_to_source":null,'
+    '"refers_to_id":null,"is_accepted_twin":false}}',
+    '{"end":{"hold":1,"usage":1}}',
+)
+"""A file as format 1 has it: whatever later migrations make of the tables, it must come back."""
+
+
+async def test_a_file_of_this_format_comes_back_whatever_the_tables_have_become(
+    books: asyncpg.Connection, ringfence: Hosted, tmp_path: Path
+) -> None:
+    path = tmp_path / "golden.jsonl.gz"
+    path.write_bytes(gzip.compress("".join(f"{line}\n" for line in GOLDEN).encode()))
+    pool = await open_pool(ringfence.host.settings.postgres_url, "ledger", size_max=1)
+    try:
+        assert await archive.restore(pool, path) == archive.Counted(holds=0, usage=0), "not into books of others"
+        await books.execute(
+            """
+            INSERT INTO ledger.usage_events (account_id, source, event_id, type, ref_id, content_hash, state, occurred_at,
+                                             stated_at, received_at, data, transfer_id)
+            VALUES ('acme', 'sip', 'e1', 'call.ended', 'c1', '\\x00ff', 'posted', now(), now(), now(), 'null', 7)
+            """
+        )
+        assert await archive.restore(pool, path) == archive.Counted(holds=1, usage=1)
+    finally:
+        await pool.close()
+    hold = await books.fetchrow("SELECT * FROM ledger.holds")
+    assert (hold["hold_id"], hold["granted"], hold["state"]) == ("hold_1", 120, "billed")
+    assert hold["closed_at"] == datetime(2026, 3, 1, 10, 2, 30, 500_000, UTC)
+    assert await books.fetchval("SELECT data FROM ledger.usage_events") == '{"call_id":"c1","duration_seconds":90}'
+
+
+def test_one_flipped_bit_anywhere_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "one.jsonl.gz"
+    whole = gzip.compress("".join(f"{line}\n" for line in GOLDEN).encode(), mtime=0)
+    for place in range(GZIP_HEAD, len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(NoArchive):
+            archive.month_of(path)
+    for spoilt in (whole[:-8], whole + b"x", whole + whole):
+        path.write_bytes(spoilt)
+        with pytest.raises(NoArchive):
+            archive.month_of(path)
+    path.write_bytes(whole)
+    assert archive.month_of(path) == "2026-03"
 
 
 @pytest.mark.parametrize("spoilt", ["cut", "counted wrong", "no archive", "no gzip"])

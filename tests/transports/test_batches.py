@@ -55,7 +55,7 @@ async def test_no_more_than_the_prefetch_is_held(rabbit: Rabbit, queue: WorkQueu
         await eventually(forty_are_left)
         await asyncio.sleep(0.3)
         assert await rabbit.depth(queue.name) == 40
-        assert consumer.backlog in (6, 9), "the first batch is what had come by then"
+        assert 6 <= consumer.backlog <= 9, "the first batch is what had come by then"
         assert consumer.backlog_bytes == 3 * consumer.backlog
         may_go_on.set()
         await eventually(is_empty(rabbit, queue.name))

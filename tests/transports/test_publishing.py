@@ -221,18 +221,23 @@ async def test_declaring_twice_changes_nothing(rabbit: Rabbit, queue: WorkQueue)
     assert await rabbit.depth(f"{queue.name}.nothing") is None
 
 
-async def test_a_binding_of_an_earlier_release_is_taken_off(rabbit: Rabbit) -> None:
-    was = work_queue("tests.moved", EVENTS, "tests.old.#")
-    now = work_queue("tests.moved", NEWS, "tests.new", former=was.bindings)
+async def test_a_queue_of_an_earlier_release_goes_when_nobody_consumes_it(rabbit: Rabbit) -> None:
+    """Else it would gather what nobody takes, for ever; while an old process is still there it has its queue."""
+    was = work_queue("tests.was", EVENTS, "tests.old.#")
+    now = Topology((work_queue("tests.is", NEWS, "tests.new", replaces=(was.name,)),))
+    await rabbit.declare(now)
     await rabbit.declare(Topology((was,)))
-    for _ in range(2):  # nor does it matter that it is not there any more
-        await rabbit.declare(Topology((now,)))
+    consumer = await rabbit.subscribe(was.name, prefetch=1)
     await rabbit.publish(Message(EVENTS, "tests.old.1", b"{}"))
-    await rabbit.publish(Message(NEWS, "tests.new", b"{}"))
-    async with rabbit.hold("tests.moved") as held:
-        first, second = await held.next(), await held.next()
-    assert first is not None
-    assert (first.exchange, second) == (NEWS, None)
+    (message,) = await consumer.take(1)
+    await rabbit.declare(now)
+    assert await rabbit.depth(was.name) is not None
+    await consumer.ack_through(message)
+    await rabbit.publish(Message("", was.dead, b"{}"))
+    await consumer.stop()
+    await consumer.close()
+    await rabbit.declare(now)
+    assert [await rabbit.depth(name) for name in (was.name, was.retry, was.dead)] == [None, None, 1]
 
 
 async def test_a_broker_that_is_not_there_is_reported(server: PrivateBroker) -> None:

@@ -1,4 +1,9 @@
--- A row travels as the text of its JSON, whatever columns it has.
+-- A row travels as the text of its JSON. A migration that changes these tables must keep what is on files restorable:
+-- tests/commands/test_archive.py restores one of each format.
+
+-- name: was_archived
+SELECT EXISTS (
+    SELECT FROM ledger.usage_events WHERE json_typeof(data) = 'null' AND received_at >= $1 AND received_at < $2);
 
 -- name: billed_holds
 -- Open, released and orphaned holds stay: a late check or late usage may still ask for them. They are few.
@@ -36,8 +41,13 @@ WHERE usage_events.account_id = kept.account_id AND usage_events.source = kept.s
   AND usage_events.event_id = kept.event_id AND usage_events.data::text = kept.data::text;
 
 -- name: restore_holds
+-- Only beside the usage that it was billed by: another installation's file puts nothing into these books.
 INSERT INTO ledger.holds
 SELECT kept.* FROM unnest($1::text[]) AS line, json_populate_record(NULL::ledger.holds, line::json) AS kept
+WHERE EXISTS (
+    SELECT FROM ledger.usage_events AS used
+    WHERE used.account_id = kept.account_id AND used.ref_id = kept.ref_id AND ledger.hold_kind(used.type) = kept.kind
+      AND used.transfer_id IS NOT DISTINCT FROM kept.transfer_id)
 ON CONFLICT DO NOTHING;
 
 -- name: restore_told_usage

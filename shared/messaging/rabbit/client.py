@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from aiormq.channel import Channel
 from aiormq.exceptions import ChannelNotFoundEntity, ChannelPreconditionFailed
@@ -14,7 +14,7 @@ from shared.messaging.rabbit.link import CLOSE_TIMEOUT_S, GONE, Link
 from shared.messaging.rabbit.overhearing import Heard, RabbitOverhearing
 from shared.messaging.rabbit.publisher import Publisher, close_quietly
 from shared.messaging.rabbit.subscription import Delivery, RabbitSubscription, incoming
-from shared.messaging.topology import Queue, Topology
+from shared.messaging.topology import Queue, Topology, dead_queue, retry_queue
 
 TIMEOUT_S = 5.0
 
@@ -128,10 +128,20 @@ class Rabbit:
                         await _declare_queue(channel, queue)
                     for binding in work_queue.bindings:
                         await channel.queue_bind(work_queue.name, binding.exchange, binding.routing_key)
-                    for binding in work_queue.former:
-                        await channel.queue_unbind(work_queue.name, binding.exchange, binding.routing_key)
         except ChannelPreconditionFailed as error:
             raise TopologyConflict(str(error)) from error
+        for name in (name for work_queue in topology.queues for name in work_queue.replaces):
+            await self._remove_unused(name)
+
+    async def _remove_unused(self, name: str) -> None:
+        """A work queue that nobody consumes any more; what it has parked stays for a person to look at."""
+        with suppress(ChannelNotFoundEntity):
+            async with self._channel() as channel:
+                if (await channel.queue_declare(name, passive=True)).consumer_count == 0:
+                    for each in (retry_queue(name), name):
+                        await channel.queue_delete(each)
+                    if (await channel.queue_declare(dead_queue(name), passive=True)).message_count == 0:
+                        await channel.queue_delete(dead_queue(name))
 
     @asynccontextmanager
     async def _channel(self) -> AsyncIterator[Channel]:

@@ -11,14 +11,15 @@ import asyncpg
 import httpx
 import orjson
 
-from shared.announcer import LEASE
+from shared.announcer import LEASE, Windows
 from shared.contracts.news_v1 import EVENTS_PUBLISHED
+from shared.messaging.batch import BatchPolicy
 from shared.messaging.cloudevents import cloud_event
 from shared.messaging.messages import Message
 from shared.messaging.topology import EVENTS, NEWS, OPS
 from shared.runtime import Hosted
 from tests.services.ledger.steps import balance_micros, open_account, publish, until
-from tests.usage import call_ended, sms_sent
+from tests.usage import call_ended, envelope, sms_sent
 
 
 @asynccontextmanager
@@ -216,6 +217,14 @@ async def test_news_does_not_wait_for_a_backlog_that_is_gone(
         announcer.backlog_bytes = lambda: 0
         await until(lambda: _settled(heard, "m2"))
         assert loop.time() - began < 0.8
+
+
+def test_the_shortest_usage_can_be_a_backlog() -> None:
+    """Only so many messages are held here: their bytes must be able to cross the line."""
+    shortest = envelope("chat.message", {"account_id": "a1", "chat_id": "c1", "message_id": "m1", "messages": 1})
+    policy = BatchPolicy()
+    waiting = (policy.prefetch - policy.batch_size_max) * len(orjson.dumps(shortest))
+    assert waiting > Windows().busy_backlog_bytes
 
 
 async def test_services_hear_of_a_round_in_one_message(

@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.payments.hears import CONSIDER_RELOAD
+from services.payments import recharging
+from services.payments.context import Context
+from services.payments.hears import CONSIDER_BALANCES
+from services.payments.store import Attempt
 from shared.contracts.news_v1 import EVENTS_PUBLISHED
 from shared.messaging.cloudevents import cloud_event
 from shared.messaging.messages import Message
@@ -49,9 +52,37 @@ async def test_news_that_is_none_is_parked(platform: Platform) -> None:
     await broker.publish_many([Message(NEWS, EVENTS_PUBLISHED, body) for body in strange])
 
     async def is_parked() -> bool:
-        return await broker.depth(CONSIDER_RELOAD.dead) == len(strange)
+        return await broker.depth(CONSIDER_BALANCES.dead) == len(strange)
 
     await eventually(is_parked)
+
+
+async def test_a_mistake_with_one_account_keeps_no_other_from_its_charge(
+    platform: Platform, customer: Customer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message names many accounts, and so does the recharge tick."""
+    first = await platform.customer("first", balance_cents=2_000)
+    await first.save_card()
+    for each in (first, customer):
+        await each.reload(1_000, 3_000)
+    broken, fine = sorted((first, customer), key=lambda each: each.account_id)
+    consider = recharging.consider
+
+    async def mistaken(context: Context, account_id: str) -> Attempt | None:
+        if account_id == broken.account_id:
+            raise ZeroDivisionError
+        return await consider(context, account_id)
+
+    monkeypatch.setattr(recharging, "consider", mistaken)
+    both = f"'{broken.account_id}', '{fine.account_id}'"
+    await platform.admin.execute(
+        f"UPDATE payments.profiles SET reload_minimum_cents = 2001 WHERE account_id IN ({both})"
+    )
+    data = {"account_ids": {"balance_changed": [broken.account_id, fine.account_id]}}
+    body = cloud_event(id="n1", type=EVENTS_PUBLISHED, time=NOW, data=data)
+    await platform.hosted.host.broker.publish_many([Message(NEWS, EVENTS_PUBLISHED, body)])
+    await eventually(lambda: _balance_is(fine, 2_000 + 3_000))
+    assert await broken.balance() == 2_000
 
 
 async def test_news_that_is_tried_again_is_looked_at(platform: Platform, customer: Customer) -> None:
@@ -61,7 +92,7 @@ async def test_news_that_is_tried_again_is_looked_at(platform: Platform, custome
     await platform.admin.execute(raise_minimum, customer.account_id)
     data = {"account_ids": {"balance_changed": [customer.account_id]}}
     body = cloud_event(id="n1", type=EVENTS_PUBLISHED, time=NOW, data=data)
-    await platform.hosted.host.broker.publish_many([Message("", CONSIDER_RELOAD.name, body)])
+    await platform.hosted.host.broker.publish_many([Message("", CONSIDER_BALANCES.name, body)])
     await eventually(lambda: _balance_is(customer, 2_000 + 3_000))
 
 

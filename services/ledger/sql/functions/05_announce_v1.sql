@@ -59,7 +59,7 @@ BEGIN
         RETURNING account_id, seq
     )
     SELECT events.account_id, events.seq, events.id, events.type, events.data::text, events.created_at,
-           EXISTS (SELECT FROM news WHERE news.account_id = events.account_id)
+           (SELECT true FROM news WHERE news.account_id = events.account_id LIMIT 1) IS NOT NULL
     FROM claimed JOIN events USING (account_id, seq) ORDER BY account_id, seq;
 END $$;
 
