@@ -27,6 +27,7 @@ from shared.settings import Settings
 
 FOLDER = Path(__file__).parents[1] / ".ringfence" / "test"
 PLATFORM_KEY = "rf_platform_for_the_tests"
+TRIES_MAX = 20
 
 _numbers = itertools.count(1)
 
@@ -114,12 +115,23 @@ async def ringfence(host_services: HostServices) -> Hosted:
     return await host_services()
 
 
+class AsksAgain(httpx.AsyncHTTPTransport):
+    """On a machine that is too busy the gate fails closed: 503 with `Retry-After`, and a platform asks again."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        for _ in range(TRIES_MAX):
+            answer = await super().handle_async_request(request)
+            if answer.status_code != 503 or not request.url.path.startswith("/v1/checks/"):
+                break
+            await answer.aread()
+        return answer
+
+
 @pytest.fixture
 async def platform(ringfence: Hosted) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client that holds the platform key."""
-    async with httpx.AsyncClient(
-        base_url=ringfence.url, headers={"Authorization": f"Bearer {PLATFORM_KEY}"}, timeout=30
-    ) as client:
+    headers = {"Authorization": f"Bearer {PLATFORM_KEY}"}
+    async with httpx.AsyncClient(base_url=ringfence.url, headers=headers, timeout=30, transport=AsksAgain()) as client:
         yield client
 
 
