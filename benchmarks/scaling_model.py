@@ -35,9 +35,9 @@ class Costs:
     """CPU time of one call (hold, two extends, one usage event, one balance event) in µs, all processes; the cores of a
     machine; and how many calls a second one account's row can take, whatever the machine."""
 
-    call_micros: float = 2_584.0
+    call_micros: float = 2_330.0
     cores: int = 2
-    account_per_second: float = 719.0
+    account_per_second: float = 1_679.0
 
     @property
     def machine_per_second(self) -> float:
