@@ -125,7 +125,7 @@ async def remove(pool: asyncpg.Pool, path: Path) -> Counted:
         await connection.execute(_SQL.lock_accounts_of, rows)
         return await connection.execute(_REMOVE[kind], rows)
 
-    return await _each(pool, path, under_lock)
+    return await _each(pool, path, under_lock, pauses=True)
 
 
 async def restore(pool: asyncpg.Pool, path: Path) -> Counted:
@@ -134,11 +134,11 @@ async def restore(pool: asyncpg.Pool, path: Path) -> Counted:
     async def put_back(connection: Connection, kind: str, rows: list[str]) -> str:
         return await connection.execute(_RESTORE[kind], rows)
 
-    return await _each(pool, path, put_back)
+    return await _each(pool, path, put_back, pauses=False)
 
 
 async def _each(
-    pool: asyncpg.Pool, path: Path, work: Callable[[Connection, str, list[str]], Awaitable[str]]
+    pool: asyncpg.Pool, path: Path, work: Callable[[Connection, str, list[str]], Awaitable[str]], *, pauses: bool
 ) -> Counted:
     """How many rows of each kind `work` changed, by the tag of its statements."""
     month_of(path)
@@ -150,7 +150,8 @@ async def _each(
             for kind in changed:
                 if rows := [row for of, row in batch if of == kind]:
                     changed[kind] += int((await work(connection, kind, rows)).rpartition(" ")[2])
-        await asyncio.sleep(time.monotonic() - began)
+        if pauses:
+            await asyncio.sleep(time.monotonic() - began)
     return Counted.of(changed)
 
 

@@ -46,8 +46,9 @@ INSERT INTO ledger.holds
 SELECT kept.* FROM unnest($1::text[]) AS line, json_populate_record(NULL::ledger.holds, line::json) AS kept
 WHERE EXISTS (
     SELECT FROM ledger.usage_events AS used
-    WHERE used.account_id = kept.account_id AND used.ref_id = kept.ref_id AND ledger.hold_kind(used.type) = kept.kind
-      AND used.transfer_id IS NOT DISTINCT FROM kept.transfer_id)
+    WHERE used.account_id = kept.account_id AND used.ref_id = kept.ref_id AND NOT used.is_accepted_twin
+      AND used.type = ANY (CASE kept.kind WHEN 'call' THEN ARRAY['call.ended']
+          WHEN 'sms' THEN ARRAY['sms.sent', 'sms.received'] ELSE ARRAY['chat.message'] END))
 ON CONFLICT DO NOTHING;
 
 -- name: restore_told_usage
