@@ -28,6 +28,9 @@ PORT_FIRST = 20_000
 stopped server can be lent that very port, connect to itself and keep the server from coming back."""
 PORT_LAST = 32_000
 PORT_TRIES_MAX = 200
+PORT_PARTS = 32
+_chance = random.SystemRandom()
+"""Whoever seeds the common one, in two processes alike, does not make them choose alike."""
 POLL_SECONDS = 0.03
 END_PATIENCE_SECONDS = 10.0
 
@@ -45,9 +48,16 @@ class User:
 
 
 def free_port(taken: frozenset[int] = frozenset()) -> int:
-    """A port of 127.0.0.1 on which nobody listens now, and none of `taken`."""
-    for _ in range(PORT_TRIES_MAX):
-        port = random.randint(PORT_FIRST, PORT_LAST)
+    """A port of 127.0.0.1 on which nobody listens now, and none of `taken`.
+
+    Processes that start servers side by side look in different parts of the range first: a port that one has found is
+    not bound until its server is up.
+    """
+    part = (PORT_LAST - PORT_FIRST) // PORT_PARTS
+    ours = PORT_FIRST + os.getpid() % PORT_PARTS * part
+    for tries in range(PORT_TRIES_MAX):
+        in_ours = tries < PORT_TRIES_MAX // 2
+        port = _chance.randint(ours, ours + part - 1) if in_ours else _chance.randint(PORT_FIRST, PORT_LAST)
         if port in taken:
             continue
         with socket.socket() as probe:
