@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.local import processes
 from deploy.local.processes import end_leftover, free_port, started_at
 
 
@@ -60,7 +60,7 @@ def test_a_port_in_use_is_not_free(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", busy))
         offered = iter([taken, busy, free])
-        monkeypatch.setattr(random, "randint", lambda _first, _last: next(offered))
+        monkeypatch.setattr(processes._chance, "randint", lambda _first, _last: next(offered))
         assert free_port(frozenset({taken})) == free
 
 
