@@ -35,6 +35,7 @@ NEWS_AGE = timedelta(seconds=5)
 ACCOUNTS_MAX = 256
 SWEEP_LIMIT = 1_000
 PAUSE_SECONDS = 0.2
+NEVER = float("-inf")
 
 DELAYED_BY: tuple[type[Exception], ...] = (*OUTAGES, MessagingError)
 
@@ -80,7 +81,7 @@ class Announcer:
         while True:
             now = loop.time()
             window = self._window()
-            due = {account_id: self._last.get(account_id, now - window) + window for account_id in self._told}
+            due = {account_id: self._last.get(account_id, NEVER) + window for account_id in self._told}
             ready = [account_id for account_id, at in due.items() if at <= now][:ACCOUNTS_MAX]
             if ready:
                 await self._announce_or_leave(ready, now)
@@ -135,10 +136,12 @@ class Announcer:
         with tracing.span("announce", attributes={"accounts": len(account_ids)}):
             await self._announce(account_ids)
 
-    async def _announce(self, told: Sequence[str]) -> None:
+    async def _announce(self, account_ids: Sequence[str]) -> None:
         now = self._clock.now()
         async with transaction(self._pool) as connection:
-            events = await connection.fetch("SELECT * FROM ledger.announce_v1($1, $2, $3)", told, now, now + LEASE)
+            events = await connection.fetch(
+                "SELECT * FROM ledger.announce_v1($1, $2, $3)", account_ids, now, now + LEASE
+            )
         if not events:
             return
         attributes: dict[str, str | int] = {

@@ -45,10 +45,8 @@ WHERE usage_events.account_id = kept.account_id AND usage_events.source = kept.s
 INSERT INTO ledger.holds
 SELECT kept.* FROM unnest($1::text[]) AS line, json_populate_record(NULL::ledger.holds, line::json) AS kept
 WHERE EXISTS (
-    SELECT FROM ledger.usage_events AS used
-    WHERE used.account_id = kept.account_id AND used.ref_id = kept.ref_id AND NOT used.is_accepted_twin
-      AND used.type = ANY (CASE kept.kind WHEN 'call' THEN ARRAY['call.ended']
-          WHEN 'sms' THEN ARRAY['sms.sent', 'sms.received'] ELSE ARRAY['chat.message'] END))
+    SELECT FROM ledger.billed_usage_v1 AS used
+    WHERE used.account_id = kept.account_id AND used.kind = kept.kind AND used.ref_id = kept.ref_id)
 ON CONFLICT DO NOTHING;
 
 -- name: restore_told_usage
